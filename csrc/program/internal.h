@@ -1,0 +1,35 @@
+/* Shared by the files of program/. */
+#ifndef CX_INTERNAL_H
+#define CX_INTERNAL_H
+#include "../cnnexplain.h"
+
+/* A buffer that lives from step first to step last. cx_place gives each an offset in one arena; returns its size. */
+typedef struct {
+    size_t size, offset;
+    int first, last;
+    bool used;
+} cx_span;
+/* order: the indices of the used spans by rising `first`, n of them; it is overwritten. */
+size_t cx_place(cx_span *span, int *order, int n);
+
+/* Makes every slot in want present, in its own block; slots that backward will read stay too, in the call's arena. */
+cx_code cx_compute(cx_program *p, const bool *want, const cx_host *host, cx_err *err);
+void cx_gather(const cx_program *p, const int *slot, int n, cx_value *value);
+cx_code cx_poll(const cx_host *host, cx_err *err);
+/* Refuses a plan that the machine cannot hold, with its sum. */
+cx_code cx_afford(size_t bytes, cx_err *err);
+
+/* Can a gradient flow from an output of n to its input i? */
+bool cx_carries(const cx_program *p, const cx_node *n, int i);
+static inline bool cx_slot_real(const cx_program *p, int slot)
+{
+    return cx_is_real(p->slot[slot].value.spec.dtype);
+}
+/* Marks every slot that depends on a marked one. */
+void cx_mark_dependents(const cx_program *p, bool *need);
+/* The dtype that picks n's kernel. */
+static inline cx_dtype cx_kernel_dtype(const cx_program *p, const cx_node *n)
+{
+    return p->slot[n->in[n->op->by]].value.spec.dtype;
+}
+#endif

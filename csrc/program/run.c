@@ -1,0 +1,256 @@
+/* Forward: mark what the fetched slots need, place it in arenas, run. */
+#include "internal.h"
+#include <string.h>
+
+/* Spans come in order of birth, so those that are over are dropped on the way and the search for a gap sees only the
+ * few that are alive; alive is kept sorted by offset, in the part of `order` that was already read. */
+size_t cx_place(cx_span *span, int *order, int n)
+{
+    size_t total = 0;
+    int alive = 0;
+    for (int i = 0; i < n; i++) {
+        int me = order[i], kept = 0, at = 0;
+        cx_span *s = &span[me];
+        size_t offset = 0;
+        s->size = (s->size + 63) / 64 * 64;
+        for (int a = 0; a < alive; a++)
+            if (span[order[a]].last >= s->first) order[kept++] = order[a];
+        alive = kept;
+        while (at < alive && offset + s->size > span[order[at]].offset) { /* the gap before this one is too small */
+            size_t end = span[order[at]].offset + span[order[at]].size;
+            if (end > offset) offset = end;
+            at++;
+        }
+        s->offset = offset;
+        memmove(&order[at + 1], &order[at], (size_t)(alive - at) * sizeof *order);
+        order[at] = me;
+        alive++;
+        if (offset + s->size > total) total = offset + s->size;
+    }
+    return total;
+}
+
+void cx_gather(const cx_program *p, const int *slot, int n, cx_value *value)
+{
+    for (int i = 0; i < n; i++) {
+        if (slot[i] >= 0)
+            value[i] = p->slot[slot[i]].value;
+        else
+            value[i].spec.ndim = CX_ABSENT, value[i].data = NULL, value[i].block = NULL;
+    }
+}
+
+cx_code cx_poll(const cx_host *host, cx_err *err)
+{
+    return host && host->poll ? host->poll(host->self, err) : CX_OK;
+}
+
+cx_code cx_afford(size_t bytes, cx_err *err)
+{
+    static const size_t ask_from = (size_t)256 << 20; /* asking reads several files */
+    if (bytes < ask_from) return CX_OK;
+    size_t available = cx_memory_available() + cx_cached_bytes();
+    return bytes <= available
+               ? CX_OK
+               : cx_fail(err, CX_ENOMEM, "this call needs %.1f MiB, the machine has %.1f MiB left; use a smaller batch",
+                         (double)bytes / (1 << 20), (double)available / (1 << 20));
+}
+
+/* Marks the values of n that the gradients of its tracked inputs read. */
+static void mark_kept(const cx_program *p, const cx_node *n, bool *keep)
+{
+    for (int i = 0; i < n->op->most_in; i++) {
+        unsigned reads = n->op->reads[i];
+        if (!reads || !cx_carries(p, n, i) || !p->slot[n->in[i]].tracked) continue;
+        for (int k = 0; k < n->op->most_in; k++)
+            if (reads & CX_IN(k) && n->in[k] >= 0) keep[n->in[k]] = true;
+        for (int k = 0; k < n->op->n_out; k++)
+            if (reads & CX_OUT(k)) keep[n->out[k]] = true;
+    }
+}
+
+static cx_code run_node(cx_program *p, cx_node *n, const cx_value *in, const cx_value *out, void *scratch,
+                        const cx_host *host, cx_err *err)
+{
+    if (cx_poll(host, err)) return err->code;
+    if (n->op->check && n->op->check(n->attr, in, err)) return err->code;
+    p->forwards++;
+    if (n->op->host) {
+        if (!host || !host->forward) return cx_fail(err, CX_EVALUE, "%s needs a host", n->op->name);
+        return host->forward(host->self, n, in, out, p->slot[n->out[0]].tracked, err);
+    }
+    cx_set_team(n->threads);
+    cx_kernel(true);
+    n->op->forward[cx_kernel_dtype(p, n)](n->attr, in, out, scratch);
+    cx_kernel(false);
+    cx_set_team(0);
+    return CX_OK;
+}
+
+/* What one run decides before its first kernel. Indexed by slot unless said. */
+typedef struct {
+    bool *needed, *keep, *own; /* own: its result gets a block of its own */
+    bool *made;                /* got its value in this run */
+    bool *active;              /* by node */
+    int *root;                 /* whose memory the slot is in: a VIEW's output lies in its input's */
+    int *order;                /* roots in passing or kept memory, by birth */
+    cx_span *span;             /* by root */
+    size_t kept, passing, scratch, results;
+} forward_plan;
+
+static bool plan_new(forward_plan *f, const cx_program *p)
+{
+    size_t slots = (size_t)p->n_slot + 1, nodes = (size_t)p->n_node + 1;
+    size_t bytes = slots * (sizeof *f->span + 2 * sizeof(int) + 4) + nodes;
+    char *all = cx_alloc(bytes);
+    if (!all) return false;
+    f->span = (cx_span *)all;
+    f->root = (int *)(f->span + slots), f->order = f->root + slots;
+    f->needed = (bool *)(f->order + slots), f->keep = f->needed + slots, f->own = f->keep + slots;
+    f->made = f->own + slots, f->active = f->made + slots;
+    return true;
+}
+
+static void mark_needed(forward_plan *f, const cx_program *p, const bool *want)
+{
+    memcpy(f->needed, want, (size_t)p->n_slot);
+    for (int k = p->n_node; k-- > 0;) {
+        const cx_node *n = &p->node[k];
+        for (int j = 0; j < n->op->n_out; j++)
+            f->active[k] = f->active[k] || (f->needed[n->out[j]] && !p->slot[n->out[j]].value.data);
+        for (int i = 0; f->active[k] && i < n->op->most_in; i++)
+            if (n->in[i] >= 0) f->needed[n->in[i]] = true;
+    }
+}
+
+/* Lifetimes of what this run makes, and which slots stay after it. */
+static cx_code mark_lifetimes(forward_plan *f, const cx_program *p, const bool *want, cx_err *err)
+{
+    for (int s = 0; s < p->n_slot; s++) f->root[s] = s, f->own[s] = want[s];
+    for (int k = 0; k < p->n_node; k++) {
+        const cx_node *n = &p->node[k];
+        if (!f->active[k]) continue;
+        for (int i = 0; i < n->op->most_in; i++) {
+            if (n->in[i] < 0) continue;
+            cx_span *s = &f->span[f->root[n->in[i]]];
+            if (s->used)
+                s->last = k;
+            else if (!p->slot[f->root[n->in[i]]].value.data)
+                return cx_fail(err, CX_EVALUE, "%s: input %d was not fed", n->op->name, i);
+        }
+        mark_kept(p, n, f->keep);
+        if (n->op->kind == CX_VIEW) {
+            f->root[n->out[0]] = f->root[n->in[0]];
+            continue;
+        }
+        for (int j = 0; j < n->op->n_out; j++) {
+            cx_span *s = &f->span[n->out[j]];
+            *s = (cx_span){.first = k, .last = k, .used = true};
+            if (cx_bytes(&p->slot[n->out[j]].value.spec, &s->size, err)) return err->code;
+        }
+        if (n->scratch > f->scratch) f->scratch = n->scratch;
+    }
+    for (int s = 0; s < p->n_slot; s++) { /* who keeps or fetches a view keeps or fetches what it lies in */
+        if (f->keep[s]) f->keep[f->root[s]] = true;
+        if (f->own[s]) f->own[f->root[s]] = true;
+    }
+    return CX_OK;
+}
+
+static cx_code place(forward_plan *f, const cx_program *p, cx_err *err)
+{
+    int n = 0;
+    for (int k = 0; k < p->n_node; k++)
+        for (int j = 0; f->active[k] && j < p->node[k].op->n_out; j++) {
+            int s = p->node[k].out[j];
+            cx_span *span = &f->span[s];
+            if (!span->used) continue;
+            size_t size = (span->size + 63) / 64 * 64;
+            bool present = p->slot[s].value.data; /* made before; this time the kernel writes a spare copy */
+            if (f->own[s] && !present) {
+                f->results += size;
+            } else if (f->keep[s] && !present) {
+                span->offset = f->kept, f->kept += size;
+            } else {
+                f->order[n++] = s;
+            }
+        }
+    f->passing = cx_place(f->span, f->order, n);
+    return cx_afford(f->kept + f->passing + f->scratch + f->results, err);
+}
+
+static cx_code run_planned(forward_plan *f, cx_program *p, cx_block *kept, cx_block *passing, const cx_host *host,
+                           cx_err *err)
+{
+    char *base = cx_block_data(passing);
+    for (int k = 0; k < p->n_node; k++) {
+        cx_node *n = &p->node[k];
+        cx_value in[CX_INS], out[CX_OUTS];
+        if (!f->active[k]) continue;
+        cx_gather(p, n->in, CX_INS, in);
+        if (n->op->kind == CX_VIEW) {
+            cx_value *v = &p->slot[n->out[0]].value;
+            v->data = in[0].data, v->block = cx_keep(in[0].block);
+            f->made[n->out[0]] = true;
+            continue;
+        }
+        for (int j = 0; j < n->op->n_out; j++) {
+            int s = n->out[j];
+            cx_value *v = &p->slot[s].value;
+            out[j] = *v;
+            if (v->data) {
+                out[j].data = base + f->span[s].offset;
+                continue;
+            }
+            if (f->own[s]) {
+                cx_spec spec = v->spec;
+                if (cx_value_new(&spec, v, err)) return err->code;
+            } else {
+                v->block = cx_keep(f->keep[s] ? kept : passing);
+                v->data = (f->keep[s] ? (char *)cx_block_data(kept) : base) + f->span[s].offset;
+            }
+            f->made[s] = true;
+            out[j] = *v;
+        }
+        if (run_node(p, n, in, out, base + f->passing, host, err)) return err->code;
+    }
+    return CX_OK;
+}
+
+cx_code cx_compute(cx_program *p, const bool *want, const cx_host *host, cx_err *err)
+{
+    forward_plan f = {0};
+    cx_block *kept = NULL, *passing = NULL;
+    err->code = CX_OK;
+    if (!plan_new(&f, p)) return cx_fail(err, CX_ENOMEM, "out of memory: the program has %d nodes", p->n_node);
+    mark_needed(&f, p, want);
+    if (mark_lifetimes(&f, p, want, err) || place(&f, p, err)) goto done;
+    if ((f.kept && !(kept = cx_block_new(f.kept))) || !(passing = cx_block_new(f.passing + f.scratch))) {
+        cx_fail(err, CX_ENOMEM, "out of memory: this call needs %.1f MiB",
+                (double)(f.kept + f.passing + f.scratch) / (1 << 20));
+        goto done;
+    }
+    run_planned(&f, p, kept, passing, host, err);
+done:
+    /* Passing values go; after an error everything made here goes, so a failed call leaves no trace. */
+    for (int s = 0; s < p->n_slot; s++)
+        if (f.made[s] && (err->code || p->slot[s].value.block == passing)) cx_clear(&p->slot[s].value);
+    cx_drop(kept), cx_drop(passing);
+    cx_free(f.span);
+    return err->code;
+}
+
+cx_code cx_run(cx_program *p, const int *fetch, int n, const cx_host *host, cx_err *err)
+{
+    bool *want = cx_alloc((size_t)p->n_slot + 1);
+    if (!want) return cx_fail(err, CX_ENOMEM, "out of memory: the program has %d slots", p->n_slot);
+    err->code = CX_OK;
+    for (int i = 0; i < n; i++) want[fetch[i]] = true;
+    for (int i = 0; i < n; i++)
+        if (!p->slot[fetch[i]].value.data) {
+            cx_compute(p, want, host, err);
+            break;
+        }
+    cx_free(want);
+    return err->code;
+}
