@@ -170,7 +170,7 @@ static cx_code place(forward_plan *f, const cx_program *p, cx_err *err)
             if (f->own[s] && !present) {
                 f->results += size;
             } else if (f->keep[s] && !present) {
-                span->offset = f->kept, f->kept += size;
+                span->offset = f->kept, f->kept += size ? size : 64; /* an empty slot is present too */
             } else {
                 f->order[n++] = s;
             }

@@ -1,0 +1,93 @@
+/* Convolution of NHWC images in its three directions. Transposed convolution is the same with the directions swapped.
+ * Every function works in scratch of the size that its _scratch twin gives: part of it shared, then one part for each
+ * worker. base, where taken, is added: NULL, one row of y (a bias), or y itself, whose ldbase is then its channels. */
+#ifndef CX_CONV_H
+#define CX_CONV_H
+#include "kernels.h"
+
+typedef struct {
+    cx_dtype dtype;
+    int64_t images, groups;
+    int64_t channels, filters; /* of one group */
+    int64_t in[2], out[2];     /* height and width of x and y */
+    int64_t size[2], stride[2], dilation[2], before[2];
+} cx_conv;
+
+/* y (images, out, groups * filters) from x (images, in, groups * channels), w (size, channels, groups * filters) */
+void cx_conv_output(const cx_conv *c, const void *x, const void *w, const void *base, bool bias, void *y,
+                    void *scratch);
+size_t cx_conv_output_scratch(const cx_conv *c, int *threads);
+/* dx from dy and w */
+void cx_conv_input(const cx_conv *c, const void *dy, const void *w, const void *base, bool bias, void *dx,
+                   void *scratch);
+size_t cx_conv_input_scratch(const cx_conv *c, int *threads);
+/* dw (+)= from x and dy: always the same partial sums */
+void cx_conv_kernel(const cx_conv *c, const void *x, const void *dy, bool add, void *dw, void *scratch);
+size_t cx_conv_kernel_scratch(const cx_conv *c, int *threads);
+
+/* One group for each channel of x, `filters` outputs each. */
+void cx_depthwise_output(const cx_conv *c, const void *x, const void *w, const void *base, bool bias, void *y,
+                         void *scratch);
+size_t cx_depthwise_output_scratch(const cx_conv *c, int *threads);
+void cx_depthwise_input(const cx_conv *c, const void *dy, const void *w, const void *base, bool bias, void *dx,
+                        void *scratch);
+size_t cx_depthwise_input_scratch(const cx_conv *c, int *threads);
+void cx_depthwise_kernel(const cx_conv *c, const void *x, const void *dy, bool add, void *dw, void *scratch);
+size_t cx_depthwise_kernel_scratch(const cx_conv *c, int *threads);
+
+/* d (columns) (+)= the sum of the rows of dy (rows, columns) */
+void cx_sum_rows(cx_dtype dtype, int64_t rows, int64_t columns, const void *dy, bool add, void *d, void *scratch);
+size_t cx_sum_rows_scratch(cx_dtype dtype, int64_t rows, int64_t columns);
+
+/* ---- shared by the files behind these ---- */
+
+/* One axis of a correlation: output i of `count` goes to place to + i * to_step of y and sums taps 0..taps-1, which
+ * read x at i * step + at + t * at_step (at_step >= 0) and the kernel at k + t * k_step. */
+typedef struct {
+    int64_t in, out, count, step, to, to_step, taps, at, at_step, k, k_step;
+} cx_axis;
+cx_axis cx_axis_output(const cx_conv *c, int d);
+/* The outputs of the input gradient that lie at phase, phase + stride, ...: they use the same taps. */
+cx_axis cx_axis_input(const cx_conv *c, int d, int64_t phase);
+static inline int64_t cx_axis_span(const cx_axis *a) /* what the taps of one output cover */
+{
+    return (a->taps - 1) * a->at_step + 1;
+}
+
+typedef struct {
+    const cx_kernels *k;
+    cx_axis axis[2];
+    int64_t images, groups, inner, outer; /* inner: channels of x in a group; outer: of y */
+    int64_t kernel_width;
+    bool turned; /* the kernel's last axis is that of x: the input gradient */
+    bool blas;   /* products by the library: of one image each, or their bits would depend on the batch */
+} cx_correlation;
+cx_correlation cx_correlation_output(const cx_conv *c);
+cx_correlation cx_correlation_input(const cx_conv *c, int64_t phase_h, int64_t phase_w);
+void cx_correlate(const cx_correlation *c, const void *x, const void *w, const void *base, bool bias, void *y,
+                  void *scratch);
+size_t cx_correlate_scratch(const cx_correlation *c, int *threads);
+
+/* How the A side of a block of outputs lies in memory. flat: the pixels of A, and those of C, are evenly spaced, also
+ * from row to row. copy: a copy with the padding in it, or patches: of what each pixel sees; else x is read in place.
+ */
+typedef struct {
+    bool flat, copy, patches, merged; /* merged: the taps of a row are neighbours, one stretch */
+    int64_t depth, stretches;
+    int64_t images, rows;             /* of a block: whole images, or rows of one */
+    int64_t image_blocks, row_blocks; /* of all */
+    int64_t width, height;            /* of a padded copy of a block's image, in pixels */
+    int64_t lda, row, image;          /* from a pixel, a row, an image of the output to the next, in elements of A */
+    size_t copied;
+} cx_layout;
+cx_layout cx_lay_out(const cx_correlation *c, int64_t blocks); /* blocks: at least so many, if the rows allow it */
+typedef struct {
+    int64_t image, images, row, rows;
+} cx_block_of;
+cx_block_of cx_block_at(const cx_correlation *c, const cx_layout *l, int64_t i);
+/* Where the block's A begins; copies it to `copy` if the layout says so. */
+const void *cx_block_a(const cx_correlation *c, const cx_layout *l, const cx_block_of *b, const void *x, int64_t group,
+                       void *copy);
+/* Fills layout.stretches at most; returns how many. */
+int64_t cx_window_stretches(const cx_correlation *c, const cx_layout *l, cx_stretch *s);
+#endif

@@ -1,0 +1,173 @@
+/* Correlation by tiles: the kernel is packed into panels, then blocks of output rows are multiplied panel by panel. */
+#include "conv.h"
+#include "gemm.h"
+#include <string.h>
+
+enum { PIECES = 16 }; /* units that a call is cut into, so that workers get even shares */
+
+typedef struct {
+    const cx_correlation *c;
+    cx_layout l;
+    int64_t panels, padded; /* of one group; columns with the last panel filled up */
+    int64_t stretches;
+    const void *x, *w, *base;
+    void *y;
+    bool bias;
+    const cx_stretch *stretch;
+    char *packed, *copies;
+} job;
+
+static job job_of(const cx_correlation *c)
+{
+    const cx_kernels *k = c->k;
+    job j = {.c = c, .panels = c->blas ? c->outer > 0 : cx_panels(k, c->outer)};
+    j.l = cx_lay_out(c, (PIECES + j.panels - 1) / (j.panels ? j.panels : 1));
+    j.padded = c->outer;
+    if (j.panels && !c->blas)
+        j.padded = (j.panels - 1) * 2 * k->lanes + cx_panel_width(k, cx_panel_columns(k, c->outer, j.panels - 1));
+    return j;
+}
+static size_t packed_size(const job *j)
+{
+    return cx_line(cx_times((size_t)(j->c->groups * j->padded * j->c->k->width), (size_t)j->l.depth));
+}
+static size_t stretches_size(const job *j)
+{
+    return cx_line(cx_times((size_t)j->l.stretches, sizeof(cx_stretch)));
+}
+static int64_t units(const job *j)
+{
+    return j->c->groups * j->l.image_blocks * j->l.row_blocks * j->panels;
+}
+static int64_t columns_of(const job *j, int64_t panel)
+{
+    return j->c->blas ? j->c->outer : cx_panel_columns(j->c->k, j->c->outer, panel);
+}
+static int64_t width_of(const job *j, int64_t columns)
+{
+    return j->c->blas ? columns : cx_panel_width(j->c->k, columns);
+}
+static int64_t grain(const job *j)
+{
+    const cx_layout *l = &j->l;
+    int64_t flop = 4 * j->c->k->lanes * l->images * l->rows * j->c->axis[1].count * (l->depth + 1);
+    return flop > CX_GRAIN_FLOP ? 1 : 1 + CX_GRAIN_FLOP / (flop + 1);
+}
+
+static void pack_panels(void *context, int64_t begin, int64_t end, int worker)
+{
+    const job *j = context;
+    const cx_correlation *c = j->c;
+    const cx_axis *h = &c->axis[0], *w = &c->axis[1];
+    (void)worker;
+    for (int64_t u = begin; u < end; u++) {
+        const int64_t group = u / j->panels, panel = u % j->panels, first = panel * 2 * c->k->lanes;
+        const int64_t columns = columns_of(j, panel), width = width_of(j, columns);
+        const int64_t last_axis = c->groups * (c->turned ? c->inner : c->outer);
+        char *to = cx_at(c->k, j->packed, (group * j->padded + first) * j->l.depth);
+        for (int64_t p = 0; p < h->taps; p++)
+            for (int64_t q = 0; q < w->taps; q++) {
+                int64_t tap = (h->k + p * h->k_step) * c->kernel_width + w->k + q * w->k_step;
+                int64_t at = c->turned ? (tap * c->outer + first) * last_axis + group * c->inner
+                                       : tap * c->inner * last_axis + group * c->outer + first;
+                cx_pack(c->k, to, width, cx_at(c->k, j->w, at), last_axis, c->inner, columns, c->turned);
+                to = cx_at(c->k, to, c->inner * width);
+            }
+    }
+}
+
+/* `rows` rows of tiles, or one product of the library. */
+static void multiply_rows(const job *j, const cx_tile *t, int64_t rows)
+{
+    const cx_correlation *c = j->c;
+    if (!c->blas) {
+        cx_tiles(c->k, *t, rows, false);
+        return;
+    }
+    const size_t row = (size_t)(c->outer * c->k->width);
+    for (int64_t i = 0; i < rows && t->base != t->c; i++) {
+        void *to = cx_at(c->k, t->c, i * t->ldc);
+        if (t->base)
+            memcpy(to, t->base, row);
+        else if (!j->l.depth)
+            memset(to, 0, row);
+    }
+    if (j->l.depth)
+        cx_blas_gemm(c->k->width == 4 ? CX_F32 : CX_F64, rows, c->outer, j->l.depth, t->a, t->lda, t->b, c->outer,
+                     t->base != NULL, t->c, t->ldc);
+}
+
+/* One panel over one block. */
+static void multiply(const job *j, const cx_block_of *b, const void *a, int64_t group, int64_t panel)
+{
+    const cx_correlation *c = j->c;
+    const cx_kernels *k = c->k;
+    const cx_axis *h = &c->axis[0], *w = &c->axis[1];
+    const int64_t channels = c->groups * c->outer, first = panel * 2 * k->lanes, column = group * c->outer + first;
+    cx_tile t = {.stretch = j->stretch, .stretches = j->stretches, .lda = j->l.lda, .ldc = w->to_step * channels};
+    t.columns = (int)columns_of(j, panel);
+    t.ldb = width_of(j, t.columns);
+    t.b = cx_at(k, j->packed, (group * j->padded + first) * j->l.depth);
+    t.ldbase = j->bias ? 0 : t.ldc;
+    for (int64_t n = 0; n < b->images; n++)
+        for (int64_t i = 0; i < (j->l.flat ? 1 : b->rows); i++) {
+            int64_t row = (b->row + i) * h->to_step + h->to;
+            int64_t at = (((b->image + n) * h->out + row) * w->out + w->to) * channels + column;
+            t.a = cx_at(k, a, n * j->l.image + i * j->l.row);
+            t.c = cx_at(k, j->y, at);
+            if (j->base) t.base = cx_at(k, j->base, j->bias ? column : at);
+            if (j->l.flat) {
+                multiply_rows(j, &t, b->images * b->rows * w->count);
+                return;
+            }
+            multiply_rows(j, &t, w->count);
+        }
+}
+
+static void run_units(void *context, int64_t begin, int64_t end, int worker)
+{
+    const job *j = context;
+    void *copy = j->copies + (size_t)worker * j->l.copied;
+    const int64_t blocks = j->l.image_blocks * j->l.row_blocks;
+    for (int64_t u = begin; u < end;) {
+        const int64_t group = u / j->panels / blocks, block = u / j->panels % blocks, panel = u % j->panels;
+        const int64_t last = panel + end - u < j->panels ? panel + end - u : j->panels;
+        cx_block_of b = cx_block_at(j->c, &j->l, block);
+        const void *a = cx_block_a(j->c, &j->l, &b, j->x, group, copy);
+        for (int64_t p = panel; p < last; p++) multiply(j, &b, a, group, p);
+        u += last - panel;
+    }
+}
+
+size_t cx_correlate_scratch(const cx_correlation *c, int *threads)
+{
+    job j = job_of(c);
+    int64_t parts = (units(&j) + grain(&j) - 1) / grain(&j);
+    if (parts < *threads) *threads = parts > 1 ? (int)parts : 1;
+    return stretches_size(&j) + packed_size(&j) + cx_times((size_t)*threads, j.l.copied);
+}
+
+void cx_correlate(const cx_correlation *c, const void *x, const void *w, const void *base, bool bias, void *y,
+                  void *scratch)
+{
+    job j = job_of(c);
+    cx_stretch *stretch = scratch;
+    if (!units(&j)) return;
+    j.x = x, j.w = w, j.base = base, j.bias = bias, j.y = y;
+    j.stretches = cx_window_stretches(c, &j.l, stretch), j.stretch = stretch;
+    j.packed = (char *)scratch + stretches_size(&j);
+    j.copies = j.packed + packed_size(&j);
+    cx_parallel(c->groups * j.panels, 1 + (64 << 10) / (2 * c->k->lanes * j.l.depth + 1), pack_panels, &j);
+    cx_parallel(units(&j), grain(&j), run_units, &j);
+}
+
+void cx_conv_output(const cx_conv *c, const void *x, const void *w, const void *base, bool bias, void *y, void *scratch)
+{
+    cx_correlation r = cx_correlation_output(c);
+    cx_correlate(&r, x, w, base, bias, y, scratch);
+}
+size_t cx_conv_output_scratch(const cx_conv *c, int *threads)
+{
+    cx_correlation r = cx_correlation_output(c);
+    return cx_correlate_scratch(&r, threads);
+}

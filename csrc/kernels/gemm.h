@@ -1,0 +1,30 @@
+/* Dense products and the library that may help with them. */
+#ifndef CX_GEMM_H
+#define CX_GEMM_H
+#include "kernels.h"
+
+/* C (rows, columns) = base + op(A) op(B) for every index of a batch. turn: the matrix is stored transposed. Along axis
+ * d of the batch the matrices move by a_step[d].. elements; where C does not move the products are added up, in order.
+ * base is NULL, C itself, or (ldbase 0) one row for all. */
+typedef struct {
+    cx_dtype dtype;
+    bool turn_a, turn_b;
+    int64_t rows, columns, inner, lda, ldb, ldc, ldbase;
+    const void *a, *b, *base;
+    void *c;
+    int axes;
+    int64_t batch[CX_RANK], a_step[CX_RANK], b_step[CX_RANK], c_step[CX_RANK];
+} cx_gemm;
+size_t cx_gemm_scratch(const cx_gemm *g, int *threads);
+void cx_gemm_run(const cx_gemm *g, void *scratch);
+
+/* OpenBLAS serves convolutions where no tuned kernel does; it is opened at the first such call. */
+const char *cx_blas_library(void);   /* what the build chose: a path, a name beside the extension, or NULL */
+void cx_blas_path(const char *path); /* where it is, absolute; NULL: none */
+const char *cx_blas_name(void);      /* "none", or the path once it was found to work */
+/* Is there a cblas_?gemm that the portable kernels should give way to? */
+bool cx_blas_ready(void);
+/* C = beta C + A B, beta 0 or 1. Only after cx_blas_ready. */
+void cx_blas_gemm(cx_dtype dtype, int64_t rows, int64_t columns, int64_t inner, const void *a, int64_t lda,
+                  const void *b, int64_t ldb, bool add, void *c, int64_t ldc);
+#endif

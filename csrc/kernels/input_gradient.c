@@ -1,0 +1,219 @@
+/* The input gradient, which is also the transposed convolution: one correlation for each phase of the stride, or, for
+ * few channels (a first layer), products of the transposed dy. */
+#include "conv.h"
+#include <string.h>
+
+#ifndef REAL
+enum { PIECES = 16 };
+
+typedef struct {
+    const cx_conv *c;
+    const cx_kernels *k;
+    int64_t width, length; /* dy's row in whole panels; dx's row, or one phase of it, in whole vectors */
+    int64_t rows, row_blocks;
+    int64_t met; /* rows of dy that a block needs at most */
+    int64_t stretches;
+    size_t packed, product, sums; /* bytes of a worker: rows of dy, one product, one row of dx */
+    const void *dy, *w, *base;
+    void *dx;
+    bool bias;
+    const cx_stretch *stretch;
+    char *workers;
+} job;
+
+/* Tiles are at least a vector of channels wide: with few of them most is wasted, once for each tap. Then pixels fill
+ * the vectors: products of the kernel's rows with dy transposed, whose lines are shifted and added. */
+static bool turns(const cx_conv *c)
+{
+    return c->groups == 1 && c->channels > 0 && c->filters > 0 && c->size[1] > 1 &&
+           2 * c->channels <= cx_kernels_of(c->dtype)->lanes;
+}
+
+static job job_of(const cx_conv *c)
+{
+    job j = {.c = c, .k = cx_kernels_of(c->dtype)};
+    const int64_t lanes = j.k->lanes, span = (c->size[0] - 1) * c->dilation[0];
+    j.width = (c->out[1] + lanes - 1) / lanes * lanes;
+    j.length = ((c->in[1] + c->stride[1] - 1) / c->stride[1] + lanes - 1) / lanes * lanes;
+    const size_t row = cx_times((size_t)(j.width * j.k->width), (size_t)c->filters);
+    const int64_t all = c->images * c->in[0], fits = (CX_L2 / (int64_t)(row + 1)) * c->stride[0] - span;
+    j.rows = (all + PIECES - 1) / PIECES;
+    if (j.rows > fits) j.rows = fits;
+    if (j.rows < 4) j.rows = 4; /* neighbouring blocks pack the same rows of dy */
+    if (j.rows > c->in[0]) j.rows = c->in[0];
+    j.row_blocks = j.rows ? (c->in[0] + j.rows - 1) / j.rows : 0;
+    j.met = (j.rows - 1 + span) / c->stride[0] + 1;
+    if (j.met > c->out[0]) j.met = c->out[0];
+    j.stretches = cx_pieces(c->filters, CX_CHAIN);
+    j.packed = cx_line(cx_times((size_t)j.met, row));
+    j.product = cx_line(cx_times((size_t)(c->size[1] * c->channels), (size_t)(j.width * j.k->width)));
+    j.sums = cx_line(cx_times((size_t)(c->stride[1] * c->channels), (size_t)(j.length * j.k->width)));
+    return j;
+}
+static int64_t grain(const job *j)
+{
+    const cx_conv *c = j->c;
+    int64_t flop = 2 * j->rows * c->size[0] * c->size[1] * c->channels * j->width * c->filters;
+    return flop > CX_GRAIN_FLOP ? 1 : 1 + CX_GRAIN_FLOP / (flop + 1);
+}
+static size_t stretches_size(const job *j)
+{
+    return cx_line(cx_times((size_t)j->stretches, sizeof(cx_stretch)));
+}
+
+/* The rows of dy that rows first..last of dx meet: [*begin, *end). */
+static void rows_met(const cx_conv *c, int64_t first, int64_t last, int64_t *begin, int64_t *end)
+{
+    const int64_t top = first + c->before[0] - (c->size[0] - 1) * c->dilation[0], bottom = last + c->before[0];
+    *begin = top > 0 ? (top + c->stride[0] - 1) / c->stride[0] : 0;
+    *end = bottom < 0 ? 0 : bottom / c->stride[0] + 1;
+    if (*end > c->out[0]) *end = c->out[0];
+    if (*begin > *end) *begin = *end;
+}
+
+#define REAL float
+#include "input_gradient.c"
+#undef REAL
+#define REAL double
+#include "input_gradient.c"
+#undef REAL
+
+/* One row of the kernel times one packed row of dy: (size[1] * channels) lines of pixels. */
+static void multiply(const job *j, int64_t p, const void *packed, void *product)
+{
+    const cx_conv *c = j->c;
+    const cx_kernels *k = j->k;
+    const int64_t rows = c->size[1] * c->channels, wide = 2 * k->lanes;
+    cx_tile t = {.stretch = j->stretch, .stretches = j->stretches, .lda = c->filters, .ldc = j->width};
+    t.a = cx_at(k, j->w, p * rows * c->filters);
+    for (int64_t first = 0; first < j->width; first += wide) {
+        t.columns = (int)(j->width - first < wide ? k->lanes : wide);
+        t.ldb = t.columns;
+        t.b = cx_at(k, packed, first * c->filters);
+        t.c = cx_at(k, product, first);
+        cx_tiles(k, t, rows, false);
+    }
+}
+
+static void run_blocks(void *context, int64_t begin, int64_t end, int worker)
+{
+    const job *j = context;
+    const cx_conv *c = j->c;
+    const cx_kernels *k = j->k;
+    const bool single = c->dtype == CX_F32;
+    char *packed = j->workers + (size_t)worker * (j->packed + j->product + j->sums);
+    char *product = packed + j->packed, *sums = product + j->product;
+    for (int64_t u = begin; u < end; u++) {
+        const int64_t image = u / j->row_blocks, first = u % j->row_blocks * j->rows;
+        const int64_t last = first + j->rows < c->in[0] ? first + j->rows : c->in[0];
+        int64_t from, to;
+        rows_met(c, first, last - 1, &from, &to);
+        for (int64_t i = from; i < to; i++)
+            for (int64_t s = 0; s < c->out[1]; s += 2 * k->lanes) {
+                const int64_t columns = c->out[1] - s < 2 * k->lanes ? c->out[1] - s : 2 * k->lanes;
+                cx_pack(k, cx_at(k, packed, ((i - from) * j->width + s) * c->filters), cx_panel_width(k, columns),
+                        cx_at(k, j->dy, ((image * c->out[0] + i) * c->out[1] + s) * c->filters), c->filters, c->filters,
+                        columns, true);
+            }
+        for (int64_t r = first; r < last; r++) {
+            memset(sums, 0, j->sums);
+            for (int64_t p = 0; p < c->size[0]; p++) {
+                const int64_t y = r + c->before[0] - p * c->dilation[0], i = y / c->stride[0];
+                if (y < 0 || y % c->stride[0] || i >= c->out[0]) continue;
+                multiply(j, p, cx_at(k, packed, (i - from) * j->width * c->filters), product);
+                (single ? add_lines_float : add_lines_double)(j, product, sums);
+            }
+            (single ? finish_row_float : finish_row_double)(j, image * c->in[0] + r, sums);
+        }
+    }
+}
+
+static void turned(const cx_conv *c, const void *dy, const void *w, const void *base, bool bias, void *dx,
+                   void *scratch)
+{
+    job j = job_of(c);
+    cx_stretch *stretch = scratch;
+    int64_t open = 0;
+    j.dy = dy, j.w = w, j.base = base, j.bias = bias, j.dx = dx, j.stretch = stretch;
+    j.stretches = cx_stretch_end(stretch, cx_stretch_on(stretch, 0, &open, 0, c->filters, 1, CX_CHAIN));
+    j.workers = (char *)scratch + stretches_size(&j);
+    cx_parallel(c->images * j.row_blocks, grain(&j), run_blocks, &j);
+}
+
+static size_t turned_scratch(const cx_conv *c, int *threads)
+{
+    job j = job_of(c);
+    int64_t parts = (c->images * j.row_blocks + grain(&j) - 1) / grain(&j);
+    if (parts < *threads) *threads = parts > 1 ? (int)parts : 1;
+    return stretches_size(&j) + cx_times((size_t)*threads, j.packed + j.product + j.sums);
+}
+
+void cx_conv_input(const cx_conv *c, const void *dy, const void *w, const void *base, bool bias, void *dx,
+                   void *scratch)
+{
+    if (turns(c)) {
+        turned(c, dy, w, base, bias, dx, scratch);
+        return;
+    }
+    for (int64_t i = 0; i < c->stride[0] && i < c->in[0]; i++)
+        for (int64_t j = 0; j < c->stride[1] && j < c->in[1]; j++) {
+            cx_correlation r = cx_correlation_input(c, i, j);
+            cx_correlate(&r, dy, w, base, bias, dx, scratch);
+        }
+}
+
+size_t cx_conv_input_scratch(const cx_conv *c, int *threads)
+{
+    if (turns(c)) return turned_scratch(c, threads);
+    size_t size = 64; /* phases that no tap reaches need no more */
+    int wanted = 1;
+    for (int64_t p = 0; p < c->size[0] && p < c->stride[0]; p++)
+        for (int64_t q = 0; q < c->size[1] && q < c->stride[1]; q++) {
+            int64_t i = (p * c->dilation[0] - c->before[0]) % c->stride[0];
+            int64_t j = (q * c->dilation[1] - c->before[1]) % c->stride[1];
+            cx_correlation r = cx_correlation_input(c, i < 0 ? i + c->stride[0] : i, j < 0 ? j + c->stride[1] : j);
+            int most = *threads;
+            size_t one = cx_correlate_scratch(&r, &most);
+            if (one > size) size = one;
+            if (most > wanted) wanted = most;
+        }
+    *threads = wanted;
+    return size;
+}
+
+#else
+/* Column j of dy meets column j * stride + q * dilation - before of dx. A row of dx is kept in `stride` lines for each
+ * channel, so that this is a shift. */
+static void TYPED(add_lines)(const job *j, const void *product, void *sums)
+{
+    const cx_conv *c = j->c;
+    const int64_t stride = c->stride[1], channels = c->channels;
+    for (int64_t q = 0; q < c->size[1]; q++) {
+        int64_t at = q * c->dilation[1] - c->before[1], phase = at % stride;
+        if (phase < 0) phase += stride;
+        const int64_t shift = (at - phase) / stride;
+        const int64_t count = phase < c->in[1] ? (c->in[1] - phase + stride - 1) / stride : 0;
+        const int64_t first = shift < 0 ? -shift : 0, last = count - shift < c->out[1] ? count - shift : c->out[1];
+        for (int64_t k = 0; k < channels; k++) {
+            const REAL *from = (const REAL *)product + (q * channels + k) * j->width;
+            REAL *to = (REAL *)sums + (k * stride + phase) * j->length + shift;
+            for (int64_t s = first; s < last; s++) to[s] += from[s];
+        }
+    }
+}
+
+static void TYPED(finish_row)(const job *j, int64_t row, const void *sums)
+{
+    const cx_conv *c = j->c;
+    const int64_t stride = c->stride[1], channels = c->channels, at = row * c->in[1] * channels;
+    const REAL *base = j->base ? (const REAL *)j->base + (j->bias ? 0 : at) : NULL;
+    const int64_t ldbase = j->bias ? 0 : channels;
+    for (int64_t k = 0; k < channels; k++)
+        for (int64_t phase = 0; phase < stride && phase < c->in[1]; phase++) {
+            const REAL *from = (const REAL *)sums + (k * stride + phase) * j->length;
+            REAL *to = (REAL *)j->dx + at + k;
+            for (int64_t s = phase; s < c->in[1]; s += stride, from++)
+                to[s * channels] = base ? base[s * ldbase + k] + *from : *from;
+        }
+}
+#endif

@@ -1,0 +1,513 @@
+/* Pooling of NHWC images. Gradients are gathered: each input pixel looks up the windows that cover it, in scan order,
+ * so rows of the input are independent and nothing is cleared first. */
+#include "generic.h"
+#include "separable.h"
+#include "unpool.h"
+#include "window.h"
+
+#ifndef REAL
+typedef struct {
+    int64_t size[2], stride[2], padding; /* stride 0: as size */
+    cx_list pads;                        /* top, bottom, left, right */
+    int64_t batch_in_index;
+} pool_attr;
+typedef struct {
+    int64_t keepdims;
+} global_attr;
+
+enum { BLOCK = 64 }; /* channels handled at once: best and place of each stay in L1 */
+typedef struct {
+    int64_t images, in[2], out[2], channels, size[2], stride[2], before[2];
+    bool batch_in_index;
+} grid;
+typedef struct {
+    grid g;
+    const void *from; /* x, or dy */
+    void *to;         /* y, or dx */
+    const int32_t *narrow;
+    const int64_t *wide; /* switches: one of the two, or none */
+    int32_t *narrow_out;
+    int64_t *wide_out;
+    bool add, overwrite;
+} job;
+
+static int64_t stride_of(const pool_attr *a, int d)
+{
+    return a->stride[d] ? a->stride[d] : a->size[d];
+}
+static int64_t pad_of(const pool_attr *a, int place)
+{
+    return a->pads.n == CX_ABSENT ? 0 : a->pads.v[place];
+}
+static grid grid_of(const pool_attr *a, const cx_spec *x, const cx_spec *y)
+{
+    grid g = {.images = x->dim[0], .channels = x->dim[3], .batch_in_index = a->batch_in_index};
+    for (int d = 0; d < 2; d++) {
+        g.in[d] = x->dim[1 + d], g.out[d] = y->dim[1 + d], g.size[d] = a->size[d], g.stride[d] = stride_of(a, d);
+        g.before[d] = cx_window_before(g.in[d], g.out[d], g.size[d], g.stride[d], a->padding, pad_of(a, 2 * d));
+    }
+    return g;
+}
+/* The cells [*begin, *end) of window i that lie inside the image. */
+static inline void cells_of(const grid *g, int d, int64_t i, int64_t *begin, int64_t *end)
+{
+    int64_t first = i * g->stride[d] - g->before[d], last = first + g->size[d];
+    *begin = first > 0 ? first : 0;
+    *end = last < g->in[d] ? last : g->in[d];
+}
+/* Moves [*begin, *end), the windows that cover the cell before, on to the cell `at`. */
+static inline void windows_of(const grid *g, int d, int64_t at, int64_t *begin, int64_t *end)
+{
+    int64_t place = at + g->before[d];
+    while (*begin * g->stride[d] + g->size[d] <= place) ++*begin;
+    while (*end < g->out[d] && *end * g->stride[d] <= place) ++*end;
+}
+static inline int64_t block_of(int64_t c, int64_t channels)
+{
+    return channels - c < BLOCK ? channels - c : BLOCK;
+}
+/* Rows of one side of the pooling, each with `pixels` pixels that meet `cells` pixels of the other side. */
+static void run_rows(job *j, int64_t rows, int64_t pixels, int64_t cells, cx_task *task)
+{
+    int64_t work = pixels * cells * j->g.channels;
+    if (work) cx_parallel(j->g.images * rows, 1 + CX_GRAIN / work, task, j);
+}
+static void run_windows(job *j, cx_task *task)
+{
+    run_rows(j, j->g.out[0], j->g.out[1], j->g.size[0] * j->g.size[1], task);
+}
+static void run_pixels(job *j, cx_task *task)
+{
+    int64_t covers = 1;
+    for (int d = 0; d < 2; d++) covers *= 1 + (j->g.size[d] - 1) / j->g.stride[d];
+    run_rows(j, j->g.in[0], j->g.in[1], covers, task);
+}
+#define TASK(f) static void f(void *context, int64_t begin, int64_t end, int worker)
+#define TASK_UNUSED (void)worker
+
+#define REAL float
+#include "pool.c"
+#undef REAL
+#define REAL double
+#include "pool.c"
+#undef REAL
+
+static cx_code need_images(const char *op, const cx_spec *in, cx_err *err)
+{
+    char text[CX_SHAPE_TEXT];
+    if (in->ndim == 4) return CX_OK;
+    return cx_fail(err, CX_EVALUE,
+                   "%s: the input must have rank 4, (batch, height, width, channels). Received: shape %s", op,
+                   cx_shape_text(in, text));
+}
+static cx_code pool_infer(const char *op, const pool_attr *a, const cx_spec *in, cx_plan *plan, cx_err *err)
+{
+    static const char *const side[] = {"height", "width"};
+    if (need_images(op, in, err)) return err->code;
+    if (a->padding == CX_EXPLICIT && a->pads.n != 4)
+        return cx_fail(
+            err, CX_EVALUE,
+            "%s: `pads` must be 4 integers (top, bottom, left, right) with padding=\"explicit\". Received: %lld", op,
+            (long long)(a->pads.n < 0 ? 0 : a->pads.n));
+    plan->out[0] = in[0];
+    for (int d = 0; d < 2; d++) {
+        int64_t before = pad_of(a, 2 * d), after = pad_of(a, 2 * d + 1);
+        if (a->padding == CX_EXPLICIT && (before >= a->size[d] || after >= a->size[d]))
+            return cx_fail(err, CX_EVALUE,
+                           "%s: `pads` must be smaller than `pool_size`. Received: %lld and %lld, pool_size %lld", op,
+                           (long long)before, (long long)after, (long long)a->size[d]);
+        plan->out[0].dim[1 + d] = cx_window_out(in->dim[1 + d], a->size[d], stride_of(a, d), a->padding, before, after);
+        if (in->dim[1 + d] == 0 && plan->out[0].dim[1 + d] > 0)
+            return cx_fail(err, CX_EVALUE, "%s: a window holds no pixel of an input of %s 0", op, side[d]);
+    }
+    return CX_OK;
+}
+/* A switch counts within one image; within a window it is 32 bits for both ops. */
+static cx_code switches_fit(const char *op, const cx_spec *in, int64_t rows, cx_err *err)
+{
+    char text[CX_SHAPE_TEXT];
+    cx_spec part = {CX_I8, 3, {rows, in->dim[2], in->dim[3]}};
+    size_t count = 0;
+    if (cx_known(&part) && (cx_bytes(&part, &count, err) || count > INT32_MAX))
+        return cx_fail(err, CX_EVALUE, "%s: an image must have fewer than 2^31 elements. Received: shape %s", op,
+                       cx_shape_text(in, text));
+    return CX_OK;
+}
+static cx_code max_pool2d_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
+{
+    if (pool_infer("max_pool2d", attr, in, plan, err)) return err->code;
+    plan->out[1] = plan->out[0], plan->out[1].dtype = CX_I32;
+    return switches_fit("max_pool2d", in, in->dim[1], err);
+}
+static cx_code max_pool_with_argmax_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
+{
+    const pool_attr *a = attr;
+    if (pool_infer("max_pool_with_argmax", a, in, plan, err)) return err->code;
+    plan->out[1] = plan->out[0], plan->out[1].dtype = CX_I64;
+    return switches_fit("max_pool_with_argmax", in, in->dim[1] < a->size[0] ? in->dim[1] : a->size[0], err);
+}
+static cx_code average_pool2d_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
+{
+    return pool_infer("average_pool2d", attr, in, plan, err);
+}
+static cx_code global_average_pool2d_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
+{
+    if (need_images("global_average_pool2d", in, err)) return err->code;
+    cx_spec flat = {in->dtype, 2, {in->dim[0], in->dim[3]}}, kept = {in->dtype, 4, {in->dim[0], 1, 1, in->dim[3]}};
+    plan->out[0] = ((const global_attr *)attr)->keepdims ? kept : flat;
+    return CX_OK;
+}
+
+EMIT(max)
+{
+    const pool_attr *a = (const pool_attr *)n->attr;
+    const int64_t *x = cx_emitted_spec(e, n->in[0])->dim;
+    const cx_unpool_attr to = {{x[1], x[2]}, CX_UNPOOL_SUM};
+    EMIT_UNUSED;
+    if (a->batch_in_index) {
+        cx_fail(e->err, CX_EVALUE, "max_pool_with_argmax has no second derivative with include_batch_in_index=True");
+        return -1;
+    }
+    return cx_emit(e, &cx_op_max_unpool, &to, sizeof to, 2, (const int[]){dy, n->out[1]});
+}
+static void weigh(const void *context, int d, int64_t in, int64_t out, double *weight)
+{
+    const pool_attr *a = context;
+    grid g = {.in = {in}, .size = {a->size[d]}, .stride = {stride_of(a, d)}};
+    g.before[0] = cx_window_before(in, out, a->size[d], stride_of(a, d), a->padding, pad_of(a, 2 * d));
+    for (int64_t i = 0; i < out; i++) {
+        int64_t begin, end;
+        cells_of(&g, 0, i, &begin, &end);
+        for (int64_t h = begin; h < end; h++) weight[h * out + i] += 1 / (double)(end - begin);
+    }
+}
+EMIT(average)
+{
+    EMIT_UNUSED;
+    return cx_emit_separable(e, dy, cx_emitted_spec(e, n->in[0]), weigh, n->attr);
+}
+EMIT(global)
+{
+    const cx_spec x = *cx_emitted_spec(e, n->in[0]), small = {x.dtype, 4, {x.dim[0], 1, 1, x.dim[3]}};
+    cx_shape_attr to = {{4, {x.dim[0], x.dim[1], x.dim[2], x.dim[3]}}};
+    EMIT_UNUSED;
+    int share = cx_emit_scale(e, cx_emit_reshape(e, dy, &small), 1 / (double)(x.dim[1] * x.dim[2]));
+    return CX_EMIT_WITH(e, &cx_op_broadcast_to, to, share);
+}
+
+#define POOL_FIELDS                                                                                         \
+    {"pool_size", CX_PAIR, offsetof(pool_attr, size), false, 2, 1, INT32_MAX, NULL},                        \
+        {"strides", CX_PAIR, offsetof(pool_attr, stride), false, 0, 0, INT32_MAX, NULL},                    \
+        {"padding", CX_CHOICE, offsetof(pool_attr, padding), false, CX_VALID, 0, 2, "valid same explicit"}, \
+    {                                                                                                       \
+        "pads", CX_LIST, offsetof(pool_attr, pads), false, 0, 0, INT32_MAX, NULL                            \
+    }
+static const cx_field pool_fields[] = {POOL_FIELDS, {0}};
+static const cx_field argmax_fields[] = {
+    POOL_FIELDS, {"include_batch_in_index", CX_FLAG, offsetof(pool_attr, batch_in_index), false, 0, 0, 1, NULL}, {0}};
+static const cx_field global_fields[] = {{"keepdims", CX_FLAG, offsetof(global_attr, keepdims), false, 0, 0, 1, NULL},
+                                         {0}};
+
+const cx_op cx_op_max_pool2d = {.name = "max_pool2d",
+                                .kind = CX_ROUTE,
+                                .least_in = 1,
+                                .most_in = 1,
+                                .n_out = 2,
+                                .n_public = 1,
+                                .fields = pool_fields,
+                                .infer = max_pool2d_infer,
+                                .forward = CX_BOTH(max_forward),
+                                .backward = CX_BOTH(max_backward),
+                                .reads = {CX_OUT(1)},
+                                .emit_grad = max_emit};
+const cx_op cx_op_max_pool_with_argmax = {.name = "max_pool_with_argmax",
+                                          .kind = CX_ROUTE,
+                                          .least_in = 1,
+                                          .most_in = 1,
+                                          .n_out = 2,
+                                          .n_public = 2,
+                                          .fields = argmax_fields,
+                                          .infer = max_pool_with_argmax_infer,
+                                          .forward = CX_BOTH(max_forward),
+                                          .backward = CX_BOTH(max_backward),
+                                          .reads = {CX_OUT(1)},
+                                          .emit_grad = max_emit};
+const cx_op cx_op_average_pool2d = {.name = "average_pool2d",
+                                    .kind = CX_LINEAR,
+                                    .least_in = 1,
+                                    .most_in = 1,
+                                    .n_out = 1,
+                                    .n_public = 1,
+                                    .fields = pool_fields,
+                                    .infer = average_pool2d_infer,
+                                    .forward = CX_BOTH(average_forward),
+                                    .backward = CX_BOTH(average_backward),
+                                    .emit_grad = average_emit};
+const cx_op cx_op_global_average_pool2d = {.name = "global_average_pool2d",
+                                           .kind = CX_LINEAR,
+                                           .least_in = 1,
+                                           .most_in = 1,
+                                           .n_out = 1,
+                                           .n_public = 1,
+                                           .fields = global_fields,
+                                           .infer = global_average_pool2d_infer,
+                                           .forward = CX_BOTH(global_forward),
+                                           .backward = CX_BOTH(global_backward),
+                                           .emit_grad = global_emit};
+
+#else
+/* The first of equal maxima, starting from the first cell inside the image, so that a switch is valid whatever the
+ * window holds. NaN counts as the largest: a value that went wrong does not vanish here. */
+static inline void T(max_window)(const job *j, int64_t image, const int64_t *row, const int64_t *col, int64_t to)
+{
+    const grid *g = &j->g;
+    const int64_t pitch = g->in[1] * g->channels, start = row[0] * pitch + col[0] * g->channels;
+    const REAL *x = (const REAL *)j->from + image * g->in[0] * pitch;
+    for (int64_t c = 0; c < g->channels; c += BLOCK) {
+        const int64_t n = block_of(c, g->channels);
+        const int64_t base = start + c + (g->batch_in_index ? image * g->in[0] * pitch : 0);
+        const REAL *first = x + start + c;
+        REAL best[BLOCK];
+        int32_t place[BLOCK]; /* from the window's first cell */
+        memcpy(best, first, (size_t)n * sizeof *best);
+        memset(place, 0, (size_t)n * sizeof *place);
+        for (int64_t r = row[0]; r < row[1]; r++)
+            for (int64_t s = col[0] + (r == row[0]); s < col[1]; s++) {
+                const int64_t from_first = (r - row[0]) * pitch + (s - col[0]) * g->channels;
+                const REAL *v = first + from_first;
+                const int32_t here = (int32_t)from_first;
+                for (int64_t k = 0; k < n; k++) {
+                    bool more = !(v[k] <= best[k]) & (best[k] == best[k]);
+                    best[k] = more ? v[k] : best[k];
+                    place[k] = more ? here : place[k];
+                }
+            }
+        memcpy((REAL *)j->to + to + c, best, (size_t)n * sizeof *best);
+        if (j->narrow_out)
+            for (int64_t k = 0; k < n; k++) j->narrow_out[to + c + k] = (int32_t)(base + k) + place[k];
+        else
+            for (int64_t k = 0; k < n; k++) j->wide_out[to + c + k] = base + k + place[k];
+    }
+}
+TASK(T(max_rows))
+{
+    const job *j = context;
+    const grid *g = &j->g;
+    TASK_UNUSED;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t row[2], col[2];
+        cells_of(g, 0, i % g->out[0], &row[0], &row[1]);
+        for (int64_t s = 0; s < g->out[1]; s++) {
+            cells_of(g, 1, s, &col[0], &col[1]);
+            T(max_window)(j, i / g->out[0], row, col, (i * g->out[1] + s) * g->channels);
+        }
+    }
+}
+FORWARD(T(max_forward))
+{
+    FORWARD_UNUSED;
+    job j = {.g = grid_of(attr, &in->spec, &out->spec), .from = in->data, .to = out->data};
+    if (out[1].spec.dtype == CX_I32)
+        j.narrow_out = out[1].data;
+    else
+        j.wide_out = out[1].data;
+    run_windows(&j, T(max_rows));
+}
+
+static inline void T(finish)(REAL *to, const REAL *sum, int64_t n, bool add)
+{
+    if (add)
+        for (int64_t k = 0; k < n; k++) to[k] += sum[k];
+    else
+        for (int64_t k = 0; k < n; k++) to[k] = sum[k];
+}
+/* sum += dy where this pixel won the window; overwriting, the last window in scan order counts alone. */
+#define HITS(integer, switches)                                          \
+    do {                                                                 \
+        const integer *won = (switches) + at, start = (integer)here;     \
+        for (integer k = 0; k < (integer)n; k++) {                       \
+            REAL d = dy[k], old = sum[k], hit = overwrite ? d : old + d; \
+            sum[k] = won[k] == start + k ? hit : old;                    \
+        }                                                                \
+    } while (0)
+/* One input pixel, whose windows are rows row[0].. and columns col[0].. of the output. */
+static inline void T(max_pixel)(const job *j, int64_t image, const int64_t *row, const int64_t *col, int64_t pixel)
+{
+    const grid *g = &j->g;
+    REAL *dx = (REAL *)j->to + (image * g->in[0] * g->in[1] + pixel) * g->channels;
+    const int64_t first = g->batch_in_index ? image * g->in[0] * g->in[1] * g->channels : 0;
+    const bool overwrite = j->overwrite;
+    for (int64_t c = 0; c < g->channels; c += BLOCK) {
+        const int64_t n = block_of(c, g->channels), here = first + pixel * g->channels + c;
+        REAL sum[BLOCK] = {0};
+        for (int64_t r = row[0]; r < row[1]; r++)
+            for (int64_t s = col[0]; s < col[1]; s++) {
+                const int64_t at = ((image * g->out[0] + r) * g->out[1] + s) * g->channels + c;
+                const REAL *dy = (const REAL *)j->from + at;
+                if (j->narrow)
+                    HITS(int32_t, j->narrow);
+                else
+                    HITS(int64_t, j->wide);
+            }
+        T(finish)(dx + c, sum, n, j->add);
+    }
+}
+#undef HITS
+TASK(T(max_pixels))
+{
+    const job *j = context;
+    const grid *g = &j->g;
+    TASK_UNUSED;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t image = i / g->in[0], h = i % g->in[0], row[2] = {0}, col[2] = {0};
+        windows_of(g, 0, h, &row[0], &row[1]);
+        for (int64_t w = 0; w < g->in[1]; w++) {
+            windows_of(g, 1, w, &col[0], &col[1]);
+            T(max_pixel)(j, image, row, col, h * g->in[1] + w);
+        }
+    }
+}
+BACKWARD(T(max_backward))
+{
+    BACKWARD_UNUSED;
+    job j = {.g = grid_of(attr, &din->spec, &out->spec), .from = dout->data, .to = din->data};
+    j.add = *mode == CX_ADD, j.overwrite = rule->overlap == CX_OVERLAP_OVERWRITE;
+    if (out[1].spec.dtype == CX_I32)
+        j.narrow = out[1].data;
+    else
+        j.wide = out[1].data;
+    if (*mode != CX_SKIP) run_pixels(&j, T(max_pixels));
+}
+
+/* The mean over the cells inside the image; rows of a window are summed apart, which keeps large windows accurate. */
+static inline void T(average_window)(const job *j, int64_t image, const int64_t *row, const int64_t *col, int64_t to)
+{
+    const grid *g = &j->g;
+    const REAL count = (REAL)((row[1] - row[0]) * (col[1] - col[0]));
+    for (int64_t c = 0; c < g->channels; c += BLOCK) {
+        const int64_t n = block_of(c, g->channels);
+        REAL total[BLOCK] = {0}, *y = (REAL *)j->to + to + c;
+        for (int64_t r = row[0]; r < row[1]; r++) {
+            REAL part[BLOCK] = {0};
+            for (int64_t s = col[0]; s < col[1]; s++) {
+                const int64_t pixel = (image * g->in[0] + r) * g->in[1] + s;
+                const REAL *x = (const REAL *)j->from + pixel * g->channels + c;
+                for (int64_t k = 0; k < n; k++) part[k] += x[k];
+            }
+            for (int64_t k = 0; k < n; k++) total[k] += part[k];
+        }
+        for (int64_t k = 0; k < n; k++) y[k] = total[k] / count;
+    }
+}
+TASK(T(average_rows))
+{
+    const job *j = context;
+    const grid *g = &j->g;
+    TASK_UNUSED;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t row[2], col[2];
+        cells_of(g, 0, i % g->out[0], &row[0], &row[1]);
+        for (int64_t s = 0; s < g->out[1]; s++) {
+            cells_of(g, 1, s, &col[0], &col[1]);
+            T(average_window)(j, i / g->out[0], row, col, (i * g->out[1] + s) * g->channels);
+        }
+    }
+}
+FORWARD(T(average_forward))
+{
+    FORWARD_UNUSED;
+    job j = {.g = grid_of(attr, &in->spec, &out->spec), .from = in->data, .to = out->data};
+    run_windows(&j, T(average_rows));
+}
+static inline void T(average_pixel)(const job *j, int64_t image, const int64_t *row, const int64_t *col, int64_t pixel)
+{
+    const grid *g = &j->g;
+    REAL *dx = (REAL *)j->to + (image * g->in[0] * g->in[1] + pixel) * g->channels;
+    for (int64_t c = 0; c < g->channels; c += BLOCK) {
+        const int64_t n = block_of(c, g->channels);
+        REAL sum[BLOCK] = {0};
+        for (int64_t r = row[0]; r < row[1]; r++)
+            for (int64_t s = col[0]; s < col[1]; s++) {
+                const int64_t at = ((image * g->out[0] + r) * g->out[1] + s) * g->channels + c;
+                const REAL *dy = (const REAL *)j->from + at;
+                int64_t a[2], b[2];
+                cells_of(g, 0, r, &a[0], &a[1]), cells_of(g, 1, s, &b[0], &b[1]);
+                const REAL share = 1 / (REAL)((a[1] - a[0]) * (b[1] - b[0]));
+                for (int64_t k = 0; k < n; k++) sum[k] += dy[k] * share;
+            }
+        T(finish)(dx + c, sum, n, j->add);
+    }
+}
+TASK(T(average_pixels))
+{
+    const job *j = context;
+    const grid *g = &j->g;
+    TASK_UNUSED;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t image = i / g->in[0], h = i % g->in[0], row[2] = {0}, col[2] = {0};
+        windows_of(g, 0, h, &row[0], &row[1]);
+        for (int64_t w = 0; w < g->in[1]; w++) {
+            windows_of(g, 1, w, &col[0], &col[1]);
+            T(average_pixel)(j, image, row, col, h * g->in[1] + w);
+        }
+    }
+}
+BACKWARD(T(average_backward))
+{
+    BACKWARD_UNUSED;
+    job j = {.g = grid_of(attr, &din->spec, &dout->spec), .from = dout->data, .to = din->data};
+    j.add = *mode == CX_ADD;
+    if (*mode != CX_SKIP) run_pixels(&j, T(average_pixels));
+}
+
+/* A unit is one block of channels of one image, summed in double over all its pixels. */
+TASK(T(global_blocks))
+{
+    const job *j = context;
+    const int64_t channels = j->g.channels, area = j->g.in[0] * j->g.in[1], blocks = (channels + BLOCK - 1) / BLOCK;
+    TASK_UNUSED;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t image = i / blocks, c = i % blocks * BLOCK, n = block_of(c, channels);
+        const REAL *x = (const REAL *)j->from + image * area * channels + c;
+        REAL *y = (REAL *)j->to + image * channels + c;
+        double sum[BLOCK] = {0};
+        for (int64_t p = 0; p < area; p++)
+            for (int64_t k = 0; k < n; k++) sum[k] += (double)x[p * channels + k];
+        for (int64_t k = 0; k < n; k++) y[k] = (REAL)(sum[k] / (double)area);
+    }
+}
+static inline job T(global_job)(const cx_spec *x)
+{
+    return (job){.g = {.images = x->dim[0], .in = {x->dim[1], x->dim[2]}, .channels = x->dim[3]}};
+}
+FORWARD(T(global_forward))
+{
+    FORWARD_UNUSED;
+    job j = T(global_job)(&in->spec);
+    const int64_t blocks = (j.g.channels + BLOCK - 1) / BLOCK, area = j.g.in[0] * j.g.in[1];
+    j.from = in->data, j.to = out->data;
+    cx_parallel(j.g.images * blocks, 1 + CX_GRAIN / (area * BLOCK + 1), T(global_blocks), &j);
+}
+TASK(T(global_pixels))
+{
+    const job *j = context;
+    const int64_t channels = j->g.channels, area = j->g.in[0] * j->g.in[1];
+    TASK_UNUSED;
+    for (int64_t i = begin; i < end; i++) {
+        const REAL *dy = (const REAL *)j->from + i / area * channels;
+        REAL *dx = (REAL *)j->to + i * channels;
+        if (j->add)
+            for (int64_t k = 0; k < channels; k++) dx[k] += dy[k] / (REAL)area;
+        else
+            for (int64_t k = 0; k < channels; k++) dx[k] = dy[k] / (REAL)area;
+    }
+}
+BACKWARD(T(global_backward))
+{
+    BACKWARD_UNUSED;
+    job j = T(global_job)(&din->spec);
+    j.from = dout->data, j.to = din->data, j.add = *mode == CX_ADD;
+    int64_t pixels = j.g.images * j.g.in[0] * j.g.in[1];
+    if (*mode != CX_SKIP) cx_parallel(pixels, 1 + CX_GRAIN / (j.g.channels + 1), T(global_pixels), &j);
+}
+#endif

@@ -1,0 +1,216 @@
+/* Resizing of NHWC images with half-pixel centres: pixel i of `out` lies at (i + 1/2) in / out - 1/2. */
+#include "generic.h"
+#include "separable.h"
+
+#ifndef REAL
+enum { NEAREST, BILINEAR };
+typedef struct {
+    int64_t size[2], method;
+} resize_attr;
+/* Where an output row or column comes from: (1 - share) of `low` and `share` of `high`, low <= high. */
+typedef struct {
+    int64_t low, high;
+    double share;
+} source;
+typedef struct {
+    int64_t in[2], out[2], channels;
+    const source *rows, *cols;
+    const void *from;
+    void *to;
+    size_t width; /* bytes of an element */
+    bool add;
+} job;
+
+/* Nearest rounds the place in float32, as TensorFlow does, so that both choose the same pixels. */
+static source source_of(int64_t i, int64_t in, int64_t out, int64_t method)
+{
+    if (method == NEAREST) {
+        float place = floorf(((float)i + 0.5f) * ((float)in / (float)out));
+        int64_t nearest = (int64_t)place < in - 1 ? (int64_t)place : in - 1;
+        return (source){nearest, nearest, 0};
+    }
+    double place = ((double)i + 0.5) * (double)in / (double)out - 0.5, floored = floor(place);
+    int64_t low = (int64_t)floored;
+    return (source){low < 0 ? 0 : low, low + 1 < in ? low + 1 : in - 1, place - floored};
+}
+static void fill_sources(source *s, int64_t in, int64_t out, int64_t method)
+{
+    for (int64_t i = 0; i < out; i++) s[i] = source_of(i, in, out, method);
+}
+static job job_of(const resize_attr *a, const cx_spec *x, const cx_spec *y, void *scratch)
+{
+    job j = {.in = {x->dim[1], x->dim[2]}, .out = {y->dim[1], y->dim[2]}, .channels = x->dim[3]};
+    source *rows = scratch, *cols = rows + j.out[0];
+    fill_sources(rows, j.in[0], j.out[0], a->method);
+    fill_sources(cols, j.in[1], j.out[1], a->method);
+    j.rows = rows, j.cols = cols, j.width = cx_width(x->dtype);
+    return j;
+}
+static void run_rows(job *j, int64_t rows, int64_t work, cx_task *task)
+{
+    cx_parallel(rows, 1 + CX_GRAIN / (work * j->channels + 1), task, j);
+}
+#define TASK(f) static void f(void *context, int64_t begin, int64_t end, int worker)
+
+/* Any dtype: pixels are copied as bytes. */
+TASK(nearest_rows)
+{
+    const job *j = context;
+    const size_t pixel = (size_t)j->channels * j->width;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t row = i / j->out[0] * j->in[0] + j->rows[i % j->out[0]].low;
+        const char *x = (const char *)j->from + (size_t)(row * j->in[1]) * pixel;
+        char *y = (char *)j->to + (size_t)(i * j->out[1]) * pixel;
+        for (int64_t s = 0; s < j->out[1]; s++)
+            memcpy(y + (size_t)s * pixel, x + (size_t)j->cols[s].low * pixel, pixel);
+    }
+}
+FORWARD(nearest_forward)
+{
+    FORWARD_UNUSED;
+    job j = job_of(attr, &in->spec, &out->spec, scratch);
+    j.from = in->data, j.to = out->data;
+    run_rows(&j, in->spec.dim[0] * j.out[0], j.out[1], nearest_rows);
+}
+
+#define REAL float
+#include "resize.c"
+#undef REAL
+#define REAL double
+#include "resize.c"
+#undef REAL
+
+static cx_code resize_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
+{
+    const resize_attr *a = attr;
+    char text[CX_SHAPE_TEXT];
+    if (in->ndim != 4)
+        return cx_fail(err, CX_EVALUE,
+                       "resize: the input must have rank 4, (batch, height, width, channels). Received: shape %s",
+                       cx_shape_text(in, text));
+    if (in->dim[1] == 0 || in->dim[2] == 0)
+        return cx_fail(err, CX_EVALUE, "resize: the image must have at least one pixel. Received: shape %s",
+                       cx_shape_text(in, text));
+    if (a->method == BILINEAR && !cx_is_real(in->dtype))
+        return cx_fail(err, CX_ETYPE, "resize: method=\"bilinear\" needs float32 or float64. Received: dtype=%s",
+                       cx_dtype_name(in->dtype));
+    plan->out[0] = in[0];
+    plan->out[0].dim[1] = a->size[0], plan->out[0].dim[2] = a->size[1];
+    if (cx_multiply(sizeof(source), (size_t)(a->size[0] + a->size[1]), &plan->scratch, err)) return err->code;
+    plan->scratch_back = plan->scratch;
+    return CX_OK;
+}
+
+static void weigh(const void *context, int d, int64_t in, int64_t out, double *weight)
+{
+    (void)d;
+    for (int64_t i = 0; i < out; i++) {
+        source s = source_of(i, in, out, ((const resize_attr *)context)->method);
+        weight[s.low * out + i] += 1 - s.share;
+        weight[s.high * out + i] += s.share;
+    }
+}
+EMIT(resize)
+{
+    EMIT_UNUSED;
+    return cx_emit_separable(e, dy, cx_emitted_spec(e, n->in[0]), weigh, n->attr);
+}
+
+static const cx_field resize_fields[] = {
+    {"size", CX_PAIR, offsetof(resize_attr, size), true, 1, 1, INT32_MAX, NULL},
+    {"method", CX_CHOICE, offsetof(resize_attr, method), false, NEAREST, 0, 1, "nearest bilinear"},
+    {0}};
+
+const cx_op cx_op_resize = {.name = "resize",
+                            .kind = CX_LINEAR,
+                            .least_in = 1,
+                            .most_in = 1,
+                            .n_out = 1,
+                            .n_public = 1,
+                            .fields = resize_fields,
+                            .infer = resize_infer,
+                            .forward = {[CX_F32] = forward_float,
+                                        [CX_F64] = forward_double,
+                                        [CX_I32] = nearest_forward,
+                                        [CX_I64] = nearest_forward,
+                                        [CX_U8] = nearest_forward,
+                                        [CX_I8] = nearest_forward,
+                                        [CX_BOOL] = nearest_forward},
+                            .backward = CX_BOTH(backward),
+                            .emit_grad = resize_emit};
+
+#else
+/* Along the columns first in both rows, then between the rows. */
+TASK(T(bilinear_rows))
+{
+    const job *j = context;
+    const int64_t c = j->channels;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        const source *row = &j->rows[i % j->out[0]];
+        const REAL *image = (const REAL *)j->from + i / j->out[0] * j->in[0] * j->in[1] * c;
+        const REAL *top = image + row->low * j->in[1] * c, *bottom = image + row->high * j->in[1] * c;
+        REAL *y = (REAL *)j->to + i * j->out[1] * c;
+        const REAL down = (REAL)row->share;
+        for (int64_t s = 0; s < j->out[1]; s++, y += c) {
+            const int64_t left = j->cols[s].low * c, right = j->cols[s].high * c;
+            const REAL along = (REAL)j->cols[s].share;
+            for (int64_t k = 0; k < c; k++) {
+                REAL a = top[left + k] + (top[right + k] - top[left + k]) * along;
+                REAL b = bottom[left + k] + (bottom[right + k] - bottom[left + k]) * along;
+                y[k] = a + (b - a) * down;
+            }
+        }
+    }
+}
+FORWARD(T(forward))
+{
+    FORWARD_UNUSED;
+    job j = job_of(attr, &in->spec, &out->spec, scratch);
+    j.from = in->data, j.to = out->data;
+    bool nearest = ((const resize_attr *)attr)->method == NEAREST;
+    run_rows(&j, in->spec.dim[0] * j.out[0], j.out[1], nearest ? nearest_rows : T(bilinear_rows));
+}
+
+/* Each input row takes from the output rows that read it, which are neighbours. */
+TASK(T(slope_rows))
+{
+    const job *j = context;
+    const int64_t c = j->channels, length = j->in[1] * c;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t image = i / j->in[0], h = i % j->in[0];
+        REAL *dx = (REAL *)j->to + i * length;
+        int64_t first = 0, last = j->out[0]; /* the first row whose `high` reaches h */
+        while (first < last) {
+            int64_t middle = first + (last - first) / 2;
+            if (j->rows[middle].high < h)
+                first = middle + 1;
+            else
+                last = middle;
+        }
+        if (!j->add) memset(dx, 0, (size_t)length * sizeof *dx);
+        for (int64_t r = first; r < j->out[0] && j->rows[r].low <= h; r++) {
+            const source *row = &j->rows[r];
+            const REAL *dy = (const REAL *)j->from + (image * j->out[0] + r) * j->out[1] * c;
+            const double part = (row->low == h ? 1 - row->share : 0) + (row->high == h ? row->share : 0);
+            for (int64_t s = 0; s < j->out[1]; s++, dy += c) {
+                const source *col = &j->cols[s];
+                const REAL a = (REAL)(part * (1 - col->share)), b = (REAL)(part * col->share);
+                REAL *left = dx + col->low * c, *right = dx + col->high * c;
+                for (int64_t k = 0; k < c; k++) left[k] += dy[k] * a;
+                for (int64_t k = 0; k < c && b != 0; k++) right[k] += dy[k] * b;
+            }
+        }
+    }
+}
+BACKWARD(T(backward))
+{
+    BACKWARD_UNUSED;
+    job j = job_of(attr, &din->spec, &dout->spec, scratch);
+    j.from = dout->data, j.to = din->data, j.add = *mode == CX_ADD;
+    int64_t work = j.out[1] * (1 + j.out[0] / j.in[0]);
+    if (*mode != CX_SKIP) run_rows(&j, din->spec.dim[0] * j.in[0], work, T(slope_rows));
+}
+#endif
