@@ -1,0 +1,86 @@
+"""Optimizer steps against NumPy: the formulas of Keras 3."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cnnexplain as cx
+from cnnexplain import _core
+
+SIZE = 40_003  # more than one thread's share, and no multiple of a vector
+
+
+def sgd(w, g, state, step, learning_rate, momentum=0.0, nesterov=False):
+    if momentum == 0:
+        return w - learning_rate * g, state
+    m = momentum * state[0] - learning_rate * g
+    return w + (momentum * m - learning_rate * g if nesterov else m), [m]
+
+
+def adam(w, g, state, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    m, v = state
+    alpha = learning_rate * np.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+    m = m + (g - m) * (1 - beta_1)
+    v = v + (g * g - v) * (1 - beta_2)
+    return w - m * alpha / (np.sqrt(v) + epsilon), [m, v]
+
+
+RULES = {"sgd": (sgd, 1), "adam": (adam, 2)}
+SETTINGS = [
+    ("sgd", {"learning_rate": 0.1}),
+    ("sgd", {"learning_rate": 0.05, "momentum": 0.9}),
+    ("sgd", {"learning_rate": 0.05, "momentum": 0.8, "nesterov": True}),
+    ("adam", {"learning_rate": 1e-3}),
+    ("adam", {"learning_rate": 0.02, "beta_1": 0.7, "beta_2": 0.95, "epsilon": 1e-3}),
+]
+
+
+def run(name, attributes, gradients, start, dtype):
+    """The variable and its state after one step per gradient; the loss <w, g> has the gradient g."""
+    w = cx.Variable(start.astype(dtype))
+    state = [cx.Variable(np.zeros(start.shape, dtype)) for _ in range(RULES[name][1])]
+    g = _core.symbol(start.shape, dtype)
+    loss = _core.reduce_sum(_core.multiply(g, w))
+    program = _core.Program([g], [loss])
+    for step, gradient in enumerate(gradients, 1):
+        program.train_step([_core.tensor(gradient.astype(dtype))], loss, [w], name, attributes, [state], step)
+    return w.numpy(), [s.numpy() for s in state]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name, attributes", SETTINGS)
+def test_update_follows_its_formula(name, attributes, dtype):
+    rng = np.random.default_rng(3)
+    start, gradients = rng.normal(size=SIZE), rng.normal(size=(4, SIZE))
+    got, got_state = run(name, attributes, gradients, start, dtype)
+    want, state = start, [np.zeros(SIZE)] * RULES[name][1]
+    for step, gradient in enumerate(gradients, 1):
+        want, state = RULES[name][0](want, gradient, state, step, **attributes)
+    tolerance = 2e-6 if dtype == "float32" else 1e-14
+    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+    for a, b in zip(got_state, state, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name, attributes", SETTINGS)
+def test_update_does_not_depend_on_threads(name, attributes):
+    rng = np.random.default_rng(4)
+    start, gradients = rng.normal(size=SIZE), rng.normal(size=(2, SIZE))
+    before = _core.get_threads()
+    try:
+        results = []
+        for threads in (1, 2, 5):
+            _core.set_threads(threads)
+            results.append(run(name, attributes, gradients, start, "float32")[0].tobytes())
+    finally:
+        _core.set_threads(before)
+    assert len(set(results)) == 1
+
+
+def test_updates_refuse_bad_attributes():
+    start = np.zeros(3)
+    with pytest.raises(ValueError, match="momentum"):
+        run("sgd", {"learning_rate": 0.1, "momentum": 2.0}, [start], start, "float32")
+    with pytest.raises((TypeError, ValueError), match="learning_rate"):
+        run("adam", {}, [start], start, "float32")
