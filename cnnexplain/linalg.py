@@ -1,0 +1,373 @@
+"""Products of matrices and tensors, norms, and the solution of linear systems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _core, _names
+from ._convert import axes, axis_of, numbers, reshape_to, tensor
+from .arrays import transpose
+from .control import custom_gradient
+from .functions import eye
+from .math import l2_normalize
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _alike(a: Any, b: Any) -> tuple[Any, Any]:
+    """Two tensors, the one that was a list or an array with the dtype of the other."""
+    if isinstance(a, (_core.Tensor, _core.Variable)):
+        return a, tensor(b, a.dtype)
+    if isinstance(b, (_core.Tensor, _core.Variable)):
+        return tensor(a, b.dtype), b
+    return tensor(a), tensor(b)
+
+
+def matmul(
+    a: Any,
+    b: Any,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    adjoint_a: bool = False,
+    adjoint_b: bool = False,
+    a_is_sparse: bool = False,
+    b_is_sparse: bool = False,
+    output_type: Any = None,
+    name: str | None = None,
+) -> Any:
+    """The product of matrices (..., m, k) and (..., k, n): (..., m, n). Leading axes broadcast.
+
+    >>> import cnnexplain as tf
+    >>> tf.matmul([[1.0, 2.0]], [[3.0], [4.0]]).numpy()
+    array([[11.]], dtype=float32)
+    """
+    return _product(*_alike(a, b), transpose_a=transpose_a or adjoint_a, transpose_b=transpose_b or adjoint_b)
+
+
+def _product(a: Any, b: Any, **attributes: bool) -> Any:
+    """The product of matrices; of whole numbers by way of float64, which is exact up to 2^53."""
+    if a.dtype.is_floating:
+        return _core.matmul(a, b, **attributes)
+    wide = [_core.cast(x, dtype="float64") for x in (a, b)]
+    return _core.cast(_core.matmul(*wide, **attributes), dtype=a.dtype.name)
+
+
+def matvec(a: Any, b: Any, transpose_a: bool = False, name: str | None = None) -> Any:
+    """The product of matrices (..., m, k) and vectors (..., k): (..., m)."""
+    matrix, vector = _alike(a, b)
+    column = reshape_to(tensor(vector), [*vector.shape, 1])
+    product = _product(matrix, column, transpose_a=transpose_a)
+    return reshape_to(product, list(product.shape)[:-1])
+
+
+def matrix_transpose(a: Any, name: str | None = None, conjugate: bool = False) -> Any:
+    """The last two axes exchanged."""
+    rank = len(tensor(a).shape)
+    if rank < 2:
+        raise ValueError(f"`a` must have at least 2 dimensions. Received: a.shape={tuple(tensor(a).shape)}")
+    return transpose(a, [*range(rank - 2), rank - 1, rank - 2])
+
+
+def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:  # noqa: A002
+    """Sums of products over pairs of axes.
+
+    Args:
+        a, b: Tensors.
+        axes: A number n: the last n axes of a with the first n of b. Or two lists: the axes of a, the
+            axes of b.
+
+    >>> import cnnexplain as tf
+    >>> tf.tensordot([[1.0, 2.0]], [3.0, 4.0], axes=1).numpy()
+    array([11.], dtype=float32)
+    """
+    first, second = _alike(a, b)
+    ra, rb = len(first.shape), len(second.shape)
+    if np.ndim(axes) == 0:
+        count = int(axes)
+        if not 0 <= count <= min(ra, rb):
+            raise ValueError(f"`axes` must be at most the rank of both tensors. Received: axes={axes}")
+        over_a, over_b = list(range(ra - count, ra)), list(range(count))
+    else:
+        over_a = [axis_of(axis, ra, "axes") for axis in numbers(axes[0], "axes")]
+        over_b = [axis_of(axis, rb, "axes") for axis in numbers(axes[1], "axes")]
+    if len(over_a) != len(over_b):
+        raise ValueError(f"`axes` must name as many axes of a as of b. Received: axes={axes}")
+    left, right = list(_LETTERS[:ra]), list(_LETTERS[ra : ra + rb])
+    for i, j in zip(over_a, over_b, strict=True):
+        right[j] = left[i]
+    free = [x for i, x in enumerate(left) if i not in over_a] + [
+        x for j, x in enumerate(right) if j not in over_b
+    ]
+    return _contract(first, left, second, right, free)
+
+
+def _contract(a: Any, left: list[str], b: Any, right: list[str], out: list[str]) -> Any:
+    """One product of two tensors with labelled axes: batch, free and summed axes become one matmul."""
+    sizes: dict[str, int | None] = {}
+    for labels, x in ((left, a), (right, b)):
+        for label, size in zip(labels, x.shape, strict=True):
+            known = sizes.get(label)
+            if known is not None and size is not None and known != size and 1 not in (known, size):
+                raise ValueError(f"the axes {label!r} must have one length. Received: {known} and {size}")
+            sizes[label] = size if known in (None, 1) else known
+    a, left = _summed(a, left, {*right, *out})
+    b, right = _summed(b, right, {*left, *out})
+    batch = [x for x in left if x in right and x in out]
+    over = [x for x in left if x in right and x not in out]
+    rows = [x for x in left if x not in right]
+    columns = [x for x in right if x not in left]
+    a = _transposed(a, left, batch + rows + over)
+    b = _transposed(b, right, batch + over + columns)
+    a = reshape_to(a, [*a.shape[: len(batch)], _length(sizes, rows), _length(sizes, over)])
+    b = reshape_to(b, [*b.shape[: len(batch)], _length(sizes, over), _length(sizes, columns)])
+    product = _product(a, b)
+    product = reshape_to(product, [sizes[x] for x in batch + rows + columns])
+    return _transposed(product, batch + rows + columns, out)
+
+
+def _length(sizes: dict[str, int | None], labels: list[str]) -> int | None:
+    result = 1
+    for label in labels:
+        size = sizes[label]
+        if size is None:
+            return None
+        result *= size
+    return result
+
+
+def _transposed(x: Any, labels: list[str], order: list[str]) -> Any:
+    perm = [labels.index(label) for label in order]
+    return x if perm == list(range(len(perm))) else _core.transpose(x, perm=perm)
+
+
+def _summed(x: Any, labels: list[str], needed: set[str]) -> tuple[Any, list[str]]:
+    """Without the axes that only x has and the result has not; repeated labels become their diagonal."""
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            first = labels.index(label)
+            second = labels.index(label, first + 1)
+            shape = [x.shape[i] if i in (first, second) else 1 for i in range(len(labels))]
+            mask = _core.reshape(eye(shape[first], shape[second], dtype=x.dtype), shape=shape)
+            x = _core.reduce_sum(_core.multiply(x, mask), axis=[second])
+            labels = labels[:second] + labels[second + 1 :]
+    gone = [i for i, label in enumerate(labels) if label not in needed]
+    if gone:
+        x = _core.reduce_sum(x, axis=gone)
+    return x, [label for label in labels if label in needed]
+
+
+def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Any:
+    """Sums of products by named axes, for example "bij,bjk->bik". `...` stands for any axes in front.
+
+    Several tensors are multiplied from the left.
+
+    >>> import cnnexplain as tf
+    >>> tf.einsum("ij,ij->i", [[1.0, 2.0], [3.0, 4.0]], [[1.0, 1.0], [1.0, 1.0]]).numpy()
+    array([3., 7.], dtype=float32)
+    """
+    text = equation.replace(" ", "")
+    terms, arrow, result = text.partition("->")
+    parts = terms.split(",")
+    like = next((x.dtype.name for x in inputs if isinstance(x, (_core.Tensor, _core.Variable))), None)
+    operands = [tensor(x) if like is None else tensor(x, like) for x in inputs]
+    if len(parts) != len(operands):
+        raise ValueError(
+            f"`equation` must have a term for each input. Received: equation={equation!r}, "
+            f"{len(operands)} inputs"
+        )
+    unused = [letter for letter in _LETTERS[::-1] if letter not in text]
+    labels = [_labels(part, len(x.shape), unused, equation) for part, x in zip(parts, operands, strict=True)]
+    longest = max(
+        (len(x.shape) - len(part.replace("...", "")) for part, x in zip(parts, operands, strict=True)),
+        default=0,
+    )
+    front = unused[:longest][::-1] if "..." in text else []
+    if arrow:
+        out = front * ("..." in result) + list(result.replace("...", ""))
+    else:
+        every = [label for term in labels for label in term if label not in front]
+        out = front + sorted(label for label in set(every) if every.count(label) == 1)
+    known = {label for term in labels for label in term}
+    if len(set(out)) != len(out) or not set(out) <= known:
+        raise ValueError(
+            "`equation` must name each axis of the result once, from those of the inputs. Received: "
+            f"equation={equation!r}"
+        )
+    total, have = operands[0], labels[0]
+    for place in range(1, len(operands)):
+        later = {label for term in labels[place + 1 :] for label in term}
+        total, have = _summed(total, have, {*labels[place], *later, *out})
+        other, theirs = _summed(operands[place], labels[place], {*have, *later, *out})
+        keep = [label for label in dict.fromkeys(have + theirs) if label in later or label in out]
+        total, have = _contract(total, have, other, theirs, keep), keep
+    total, have = _summed(total, have, set(out))
+    return _transposed(total, have, out)
+
+
+def _labels(part: str, rank: int, unused: list[str], equation: str) -> list[str]:
+    """One label for each axis, `...` written out."""
+    before, dots, after = part.partition("...")
+    missing = rank - len(before) - len(after)
+    if not (before + after).isalpha() and before + after or missing < 0 or (missing and not dots):
+        raise ValueError(
+            f"`equation` must have a letter for each axis. Received: equation={equation!r}, "
+            f"an input of rank {rank}"
+        )
+    return [*before, *unused[:missing][::-1], *after]
+
+
+def norm(
+    tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: bool = False, name: str | None = None
+) -> Any:  # noqa: A002
+    """The length of vectors: sum(|x|^ord)^(1/ord) over the axes; "euclidean" is 2, `inf` the greatest |x|.
+
+    >>> import cnnexplain as tf
+    >>> float(tf.norm([3.0, 4.0]))
+    5.0
+    """
+    over = axes(axis)
+    euclidean = (
+        ord in ("euclidean", "fro") if isinstance(ord, str) else ord == 2 and (over is None or len(over) == 1)
+    )
+    if euclidean:
+        return _core.sqrt(_core.reduce_sum(_core.square(tensor), axis=over, keepdims=keepdims))
+    if isinstance(ord, str) or (over is not None and len(over) == 2) or ord <= 0:
+        raise ValueError(
+            "`ord` must be 'euclidean', 'fro', inf or a positive number, which is for vectors. Received: "
+            f"ord={ord!r}, axis={axis}"
+        )
+    size = _core.abs(tensor)
+    if ord == float("inf"):
+        return _core.reduce_max(size, axis=over, keepdims=keepdims)
+    if ord == 1:
+        return _core.reduce_sum(size, axis=over, keepdims=keepdims)
+    return _core.pow(
+        _core.reduce_sum(_core.pow(size, float(ord)), axis=over, keepdims=keepdims), 1.0 / float(ord)
+    )
+
+
+def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = None) -> Any:  # noqa: A002
+    """t, or t * clip_norm / norm(t) where the norm over the axes is greater than clip_norm.
+
+    >>> import cnnexplain as tf
+    >>> tf.clip_by_norm([3.0, 4.0], 1.0).numpy()
+    array([0.6, 0.8], dtype=float32)
+    """
+    x = tensor(t)
+    over = None if axes is None else numbers(axes, "axes")
+    total = _core.reduce_sum(_core.square(x), axis=over, keepdims=True)
+    positive = _core.greater(total, 0.0)
+    length = _core.where(_core.sqrt(_core.where(total, 1.0, positive)), total, positive)
+    return _core.divide(_core.multiply(x, clip_norm), _core.maximum(length, clip_norm))
+
+
+def global_norm(t_list: Sequence[Any], name: str | None = None) -> Any:
+    """sqrt of the sum of squares of all tensors; None counts as nothing."""
+    squares = [_core.reduce_sum(_core.square(tensor(t))) for t in t_list if t is not None]
+    total = squares[0] if squares else tensor(0.0)
+    for square in squares[1:]:
+        total = _core.add(total, square)
+    return _core.sqrt(total)
+
+
+def clip_by_global_norm(
+    t_list: Sequence[Any], clip_norm: Any, use_norm: Any = None, name: str | None = None
+) -> tuple[list[Any], Any]:
+    """All tensors scaled together so that their global norm is at most clip_norm; and that norm.
+
+    >>> import cnnexplain as tf
+    >>> clipped, length = tf.clip_by_global_norm([[3.0], [4.0]], 1.0)
+    >>> float(length)
+    5.0
+    """
+    length = global_norm(t_list) if use_norm is None else tensor(use_norm)
+    scale = _core.divide(tensor(clip_norm, length.dtype), _core.maximum(length, clip_norm))
+    return [None if t is None else _core.multiply(tensor(t), scale) for t in t_list], length
+
+
+def _through_numpy(name: str, function: Callable, gradient: Callable) -> Callable:
+    """An operation on float tensors that NumPy computes, with its gradient."""
+
+    def compute(*inputs: Any) -> Any:
+        arrays = [np.asarray(x) for x in inputs]
+        try:
+            y = function(*arrays)
+        except np.linalg.LinAlgError as error:
+            raise ValueError(f"{name}: {error}") from None
+        return tensor(np.asarray(y, arrays[0].dtype)), lambda dy: [
+            np.asarray(g, arrays[0].dtype) for g in gradient(np.asarray(dy), y, *arrays)
+        ]
+
+    return custom_gradient(compute)
+
+
+def _t(x: np.ndarray) -> np.ndarray:
+    return np.swapaxes(x, -1, -2)
+
+
+def _solve_gradient(dy: np.ndarray, y: np.ndarray, matrix: np.ndarray, rhs: np.ndarray) -> list[np.ndarray]:
+    right = np.linalg.solve(_t(matrix), dy)
+    return [-right @ _t(y), right]
+
+
+_solve = _through_numpy("solve", np.linalg.solve, _solve_gradient)
+_inv = _through_numpy("inv", np.linalg.inv, lambda dy, y, x: [-_t(y) @ dy @ _t(y)])
+_det = _through_numpy(
+    "det", np.linalg.det, lambda dy, y, x: [(dy * y)[..., None, None] * _t(np.linalg.inv(x))]
+)
+
+
+def solve(matrix: Any, rhs: Any, adjoint: bool = False, name: str | None = None) -> Any:
+    """The X of matrix @ X = rhs, for matrices (..., m, m) and right sides (..., m, k).
+
+    Raises:
+        ValueError: the matrix is singular.
+
+    >>> import cnnexplain as tf
+    >>> tf.linalg.solve([[2.0, 0.0], [0.0, 4.0]], [[2.0], [2.0]]).numpy()
+    array([[1. ],
+           [0.5]], dtype=float32)
+    """
+    first, second = _alike(matrix, rhs)
+    return _solve(matrix_transpose(first) if adjoint else first, second)
+
+
+def inv(input: Any, adjoint: bool = False, name: str | None = None) -> Any:
+    """The inverse of matrices (..., m, m)."""
+    return _inv(matrix_transpose(input) if adjoint else tensor(input))
+
+
+def det(input: Any, name: str | None = None) -> Any:
+    """The determinant of matrices (..., m, m)."""
+    return _det(tensor(input))
+
+
+def diag(diagonal: Any, name: str = "diag") -> Any:
+    """Matrices (..., m, m) with the vectors (..., m) on their diagonals."""
+    x = tensor(diagonal)
+    size = x.shape[-1]
+    return _core.multiply(reshape_to(x, [*x.shape, 1]), eye(size, dtype=x.dtype))
+
+
+def diag_part(input: Any, name: str = "diag_part") -> Any:
+    """The diagonals (..., m) of matrices (..., m, m)."""
+    x = tensor(input)
+    return _core.reduce_sum(_core.multiply(x, eye(x.shape[-2], x.shape[-1], dtype=x.dtype)), axis=[-1])
+
+
+def trace(x: Any, name: str | None = None) -> Any:
+    """The sum of the diagonal of matrices (..., m, m).
+
+    >>> import cnnexplain as tf
+    >>> float(tf.linalg.trace([[1.0, 2.0], [3.0, 4.0]]))
+    5.0
+    """
+    x = tensor(x)
+    return _core.reduce_sum(_core.multiply(x, eye(x.shape[-2], x.shape[-1], dtype=x.dtype)), axis=[-2, -1])
+
+
+__all__ = _names.defined(__name__) + ["eye", "l2_normalize"]
+__getattr__ = _names.missing(__name__)

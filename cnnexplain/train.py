@@ -1,0 +1,129 @@
+"""Trains the lecture's network, and writes the weights that the package ships."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FILTERS = (16, 32, 64, 128)
+BATCH = 64
+FIRST_RATE, LAST_RATE = 2e-3, 2e-5
+
+
+def lecture_network(classes: int = 10) -> Any:
+    """The lecture's network: four 3x3 convolutions with ReLU, three poolings, global mean, softmax.
+
+    98,442 parameters for images 28x28x1 and ten classes.
+
+    >>> lecture_network().count_params()
+    98442
+    """
+    from .keras import Sequential, layers
+
+    stack: list[Any] = [layers.Input((28, 28, 1))] if hasattr(layers, "Input") else []
+    for i, filters in enumerate(FILTERS):
+        number = f"_{i}" if i else ""
+        stack.append(layers.Conv2D(filters, 3, activation="relu", padding="same", name="conv2d" + number))
+        if i < len(FILTERS) - 1:
+            stack.append(layers.MaxPooling2D(2, name="max_pooling2d" + number))
+    stack.append(layers.GlobalAveragePooling2D(name="global_average_pooling2d"))
+    stack.append(layers.Dense(classes, activation="softmax", name="dense"))
+    return Sequential(stack, name="lecture_network")
+
+
+def learning_rate(progress: float) -> float:
+    """A half cosine from the first rate to the last over progress 0..1, after a linear start."""
+    warm = min(1.0, progress / 0.02 + 1e-2)
+    return warm * (LAST_RATE + (FIRST_RATE - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def train_fashion_mnist(
+    epochs: int = 14,
+    seed: int = 0,
+    output: str | os.PathLike[str] | None = None,
+    report: Callable[[str], Any] = print,
+) -> tuple[Any, dict[str, Any]]:
+    """Trains the lecture's network on Fashion-MNIST's 60,000 images with Adam, tests it on the other 10,000.
+
+    Args:
+        epochs: passes over the images.
+        seed: of the weights, of the order of the images and of what is flipped.
+        output: an .npz file for the weights and how they came about; None writes none.
+        report: is given a line of text per epoch.
+
+    Returns:
+        The network, and the facts that the file holds too: command, seed, epochs, accuracy.
+    """
+    from . import __version__, keras
+    from .keras.datasets import fashion_mnist
+
+    if epochs < 1:
+        raise ValueError(f"`epochs` must be a positive integer. Received: epochs={epochs}")
+    (x_train, y_train), (x_test, y_test) = fashion_mnist.load_data()
+    x_train, x_test = (x[..., None].astype(np.float32) / 255 for x in (x_train, x_test))
+    keras.utils.set_random_seed(seed)
+    network = lecture_network()
+    steps = math.ceil(len(x_train) / BATCH) * epochs
+    optimizer = keras.optimizers.Adam(FIRST_RATE)
+
+    class Rate(keras.callbacks.Callback):
+        """Sets the learning rate before every batch."""
+
+        step = 0
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            optimizer.learning_rate = learning_rate(Rate.step / steps)
+            Rate.step += 1
+
+    network.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    rng = np.random.default_rng(seed)
+    rate = Rate()
+    begin = time.perf_counter()
+    for epoch in range(epochs):
+        # clothes mirrored are clothes: half of the images are flipped, another half in every epoch
+        flipped = np.where(
+            (rng.random(len(x_train)) < 0.5)[:, None, None, None], x_train[:, :, ::-1], x_train
+        )
+        history = network.fit(flipped, y_train, batch_size=BATCH, epochs=1, verbose=0, callbacks=[rate])
+        line = ", ".join(f"{name} {value[-1]:.4f}" for name, value in history.history.items())
+        report(f"epoch {epoch + 1}/{epochs}: {line}, {time.perf_counter() - begin:.0f} s")
+    accuracy = float((network.predict(x_test, batch_size=500, verbose=0).argmax(1) == y_test).mean())
+    facts = {
+        "command": f"cnnexplain train fashion-mnist --epochs {epochs} --seed {seed}",
+        "version": __version__,
+        "seed": seed,
+        "epochs": epochs,
+        "images": len(x_train),
+        "test_images": len(x_test),
+        "test_accuracy": round(accuracy, 4),
+        "optimizer": f"Adam, batches of {BATCH}, learning rate {FIRST_RATE} to {LAST_RATE} by a half cosine",
+        "class_names": list(fashion_mnist.class_names),
+    }
+    report(f"accuracy on {len(x_test)} test images: {accuracy:.4f}")
+    if output is not None:
+        save_network(network, facts, output)
+        report(f"written: {output}")
+    return network, facts
+
+
+def save_network(network: Any, facts: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Float32 arrays "conv2d/kernel", "conv2d/bias", ..., and the facts as JSON text under "about"."""
+    arrays: dict[str, Any] = {}
+    for layer in network.layers:
+        for name, weight in zip(("kernel", "bias"), layer.get_weights(), strict=False):
+            arrays[f"{layer.name}/{name}"] = np.asarray(weight, np.float32)
+    np.savez_compressed(Path(path), **arrays, about=np.array(json.dumps(facts, indent=1)))
+
+
+def select_images(images: np.ndarray, labels: np.ndarray, count: int = 500) -> tuple[np.ndarray, np.ndarray]:
+    """The first count / 10 images of each class, in the order of the data set."""
+    each = count // 10
+    chosen = np.sort(np.concatenate([np.flatnonzero(labels == c)[:each] for c in range(10)]))
+    return images[chosen], labels[chosen]
