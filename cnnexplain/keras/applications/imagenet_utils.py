@@ -1,0 +1,165 @@
+"""What the networks share: preprocessing, input shapes, weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import config
+from ..convert import as_real
+from ..layers import Input
+from ..models import Model
+from ..tracing import Symbol
+
+_CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red
+_TORCH_MEAN = (0.485, 0.456, 0.406)
+_TORCH_STD = (0.229, 0.224, 0.225)
+
+
+def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe") -> Any:
+    """Pixels 0..255 as a network expects them.
+
+    "caffe": RGB to BGR, minus the ImageNet mean [103.939, 116.779, 123.68]. "tf": x / 127.5 - 1.
+    "torch": x / 255, minus [.485, .456, .406], over [.229, .224, .225].
+
+    Args:
+        x: Array or tensor (n, h, w, 3) or (h, w, 3), or channels first. A float array is changed in place,
+            as Keras does.
+        data_format: "channels_last" or "channels_first".
+        mode: "caffe", "tf" or "torch".
+
+    Returns:
+        The same kind of object.
+
+    Raises:
+        ValueError: An unknown mode.
+
+    >>> preprocess_input(np.full((1, 1, 3), 255.0), mode="tf")
+    array([[[1., 1., 1.]]])
+    """
+    if mode not in ("caffe", "tf", "torch"):
+        raise ValueError(f"Expected mode to be one of `caffe`, `tf` or `torch`. Received: mode={mode}")
+    data_format = config.standardize_data_format(data_format)
+    if isinstance(x, np.ndarray):
+        return _preprocess_array(x, data_format, mode)
+    return _preprocess_tensor(as_real(x), data_format, mode)
+
+
+def _statistics(mode: str) -> tuple[tuple, tuple | None]:
+    return (_CAFFE_MEAN, None) if mode == "caffe" else (_TORCH_MEAN, _TORCH_STD)
+
+
+def _preprocess_array(x: np.ndarray, data_format: str, mode: str) -> np.ndarray:
+    if x.dtype.kind != "f":
+        x = x.astype(config.floatx())
+    if mode == "tf":
+        x /= 127.5
+        x -= 1.0
+        return x
+    axis = -1 if data_format == "channels_last" else x.ndim - 3
+    if mode == "torch":
+        x /= 255.0
+    else:
+        x = np.flip(x, axis=axis)
+    mean, std = _statistics(mode)
+    shape = [1] * x.ndim
+    shape[axis] = 3
+    x -= np.asarray(mean, x.dtype).reshape(shape)
+    if std is not None:
+        x /= np.asarray(std, x.dtype).reshape(shape)
+    return x
+
+
+def _preprocess_tensor(x: Any, data_format: str, mode: str) -> Any:
+    from cnnexplain import _core
+
+    if mode == "tf":
+        return x / 127.5 - 1.0
+    rank = len(x.shape)
+    axis = rank - 1 if data_format == "channels_last" else rank - 3
+    x = x / 255.0 if mode == "torch" else _core.reverse(x, axis=[axis])
+    mean, std = _statistics(mode)
+    shape = [1] * rank
+    shape[axis] = 3
+    x = x - _core.tensor(np.asarray(mean, x.dtype.name).reshape(shape))
+    return x if std is None else x / _core.tensor(np.asarray(std, x.dtype.name).reshape(shape))
+
+
+def obtain_input_shape(
+    input_shape: Any, default_size: int, min_size: int, data_format: str, require_flatten: bool, weights: Any
+) -> tuple:
+    """The input's shape without the batch axis: the given one, checked, or the usual one."""
+    first = data_format == "channels_first"
+    usual = (3, default_size, default_size) if first else (default_size, default_size, 3)
+    if input_shape is None:
+        if require_flatten:
+            return usual
+        return (3, None, None) if first else (None, None, 3)
+    shape = tuple(input_shape)
+    if len(shape) != 3:
+        raise ValueError(
+            f"`input_shape` must be a tuple of three integers. Received: input_shape={input_shape}"
+        )
+    if require_flatten and weights == "imagenet" and shape != usual:
+        raise ValueError(
+            "When setting `include_top=True` and loading `imagenet` weights, `input_shape` should be "
+            f"{usual}. "
+            f"Received: input_shape={input_shape}"
+        )
+    sides = shape[1:] if first else shape[:2]
+    if any(side is not None and side < min_size for side in sides):
+        raise ValueError(
+            f"Input size must be at least {min_size}x{min_size}; Received: input_shape={input_shape}"
+        )
+    if require_flatten and None in shape:
+        raise ValueError(
+            "If `include_top` is True, you should specify a static `input_shape`. Received: "
+            f"input_shape={input_shape}"
+        )
+    return shape
+
+
+def check_weights(weights: Any, include_top: bool, classes: int) -> None:
+    """Refuses weights that cannot be had."""
+    if weights is None:
+        return
+    if weights == "imagenet" and include_top and classes != 1000:
+        raise ValueError(
+            "If using `weights='imagenet'` with `include_top=True`, `classes` should be 1000. Received: "
+            f"classes={classes}"
+        )
+    raise ValueError(
+        "`weights` must be None (random initial weights): files of weights are not supported yet. "
+        f"Received: weights={weights}"
+    )
+
+
+def check_activation(classifier_activation: Any, weights: Any) -> None:
+    """Refuses a classifier activation that the weights were not trained for."""
+    if weights is not None and classifier_activation not in (None, "softmax"):
+        raise ValueError(
+            "Only `None` and `softmax` activations are allowed for the `classifier_activation` argument when "
+            "using "
+            "pretrained weights, with `include_top=True`; Received: "
+            f"classifier_activation={classifier_activation}"
+        )
+
+
+def make_input(input_tensor: Any, shape: tuple) -> Any:
+    """The network's input symbol."""
+    if input_tensor is None:
+        return Input(shape)
+    return input_tensor if isinstance(input_tensor, Symbol) else Input(tensor=input_tensor)
+
+
+def finish(inputs: Any, outputs: Any, name: str) -> Model:
+    """The model."""
+    return Model(inputs, outputs, name=name)
+
+
+def decode_predictions(preds: Any, top: int = 5) -> list:
+    """Needs ImageNet's class names, which are not part of the package."""
+    raise ValueError(
+        "`decode_predictions` needs ImageNet's class names, which this package does not carry yet."
+    )

@@ -1,0 +1,99 @@
+"""VGG16: thirteen 3x3 convolutions in five blocks and three dense layers (Simonyan and Zisserman, 2014)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import config
+from ..layers import Conv2D, Dense, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
+from . import imagenet_utils
+from .imagenet_utils import decode_predictions
+
+_BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+
+
+def vgg(
+    blocks: tuple,
+    name: str,
+    include_top: bool,
+    weights: Any,
+    input_tensor: Any,
+    input_shape: Any,
+    pooling: Any,
+    classes: int,
+    classifier_activation: Any,
+) -> Any:
+    """A VGG network with the given (convolutions, filters) of each block."""
+    imagenet_utils.check_weights(weights, include_top, classes)
+    data_format = config.image_data_format()
+    if input_tensor is None or input_shape is not None:
+        input_shape = imagenet_utils.obtain_input_shape(
+            input_shape, 224, 32, data_format, include_top, weights
+        )
+    inputs = imagenet_utils.make_input(input_tensor, input_shape)
+    x = inputs
+    for block, (convolutions, filters) in enumerate(blocks, start=1):
+        for place in range(1, convolutions + 1):
+            x = Conv2D(filters, (3, 3), activation="relu", padding="same", name=f"block{block}_conv{place}")(
+                x
+            )
+        x = MaxPooling2D((2, 2), strides=(2, 2), name=f"block{block}_pool")(x)
+    if include_top:
+        x = Flatten(name="flatten")(x)
+        x = Dense(4096, activation="relu", name="fc1")(x)
+        x = Dense(4096, activation="relu", name="fc2")(x)
+        imagenet_utils.check_activation(classifier_activation, weights)
+        x = Dense(classes, activation=classifier_activation, name="predictions")(x)
+    elif pooling == "avg":
+        x = GlobalAveragePooling2D()(x)
+    elif pooling == "max":
+        x = GlobalMaxPooling2D()(x)
+    return imagenet_utils.finish(inputs, x, name)
+
+
+def VGG16(
+    include_top: bool = True,
+    weights: Any = None,
+    input_tensor: Any = None,
+    input_shape: Any = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: Any = "softmax",
+    name: str = "vgg16",
+) -> Any:
+    """The network of 138,357,544 parameters.
+
+    Args:
+        include_top: Whether the three dense layers are part of it.
+        weights: None for random initial weights.
+        input_tensor: A symbol to use as input.
+        input_shape: (h, w, 3), at least 32 x 32; (224, 224, 3) by default.
+        pooling: Without the top: None, "avg" or "max" at the end.
+        classes: Number of classes.
+        classifier_activation: Of the last layer; None for logits.
+        name: Name of the model.
+
+    Returns:
+        A functional model; block5_conv3 is the last convolution.
+
+    Paper: Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv:1409.1556.
+    """
+    return vgg(
+        _BLOCKS,
+        name,
+        include_top,
+        weights,
+        input_tensor,
+        input_shape,
+        pooling,
+        classes,
+        classifier_activation,
+    )
+
+
+def preprocess_input(x: Any, data_format: str | None = None) -> Any:
+    """Pixels 0..255 RGB as BGR minus ImageNet's mean."""
+    return imagenet_utils.preprocess_input(x, data_format=data_format, mode="caffe")
+
+
+__all__ = ["VGG16", "decode_predictions", "preprocess_input"]

@@ -1,0 +1,430 @@
+"""Convolutions over images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnnexplain import _core
+
+from .. import activations, config, constraints, initializers, regularizers
+from . import arguments
+from .base import Layer, real_input
+from .input_spec import InputSpec
+
+_FIRST_TO_LAST = [0, 2, 3, 1]
+_LAST_TO_FIRST = [0, 3, 1, 2]
+
+
+def to_last(x: Any, data_format: str) -> Any:
+    """(n, c, h, w) as (n, h, w, c) under channels_first."""
+    return x if data_format == "channels_last" else _core.transpose(x, perm=_FIRST_TO_LAST)
+
+
+def from_last(x: Any, data_format: str) -> Any:
+    """(n, h, w, c) as (n, c, h, w) under channels_first."""
+    return x if data_format == "channels_last" else _core.transpose(x, perm=_LAST_TO_FIRST)
+
+
+class _Convolution(Layer):
+    """What the convolutions share: window, strides, padding, bias and activation."""
+
+    def _prepare(
+        self,
+        kernel_size: Any,
+        strides: Any,
+        padding: str,
+        data_format: str | None,
+        dilation_rate: Any,
+        activation: Any,
+        use_bias: bool,
+    ) -> None:
+        self.kernel_size = arguments.integers(kernel_size, 2, "kernel_size")
+        self.strides = arguments.integers(strides, 2, "strides")
+        self.dilation_rate = arguments.integers(dilation_rate, 2, "dilation_rate")
+        self.padding = arguments.padding(padding)
+        self.data_format = config.standardize_data_format(data_format)
+        self.activation = activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.input_spec = InputSpec(ndim=4)
+        self.rank = 2
+        self.bias: Any = None
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                "`strides > 1` not supported in conjunction with `dilation_rate > 1`. "
+                f"Received: strides={self.strides} and dilation_rate={self.dilation_rate}"
+            )
+
+    def _channels(self, input_shape: Any) -> int:
+        axis = -1 if self.data_format == "channels_last" else 1
+        if len(input_shape) != 4:
+            raise ValueError(
+                f'Input 0 of layer "{self.name}" is incompatible with the layer: expected ndim=4, found '
+                f"ndim={len(input_shape)}. Full shape received: {tuple(input_shape)}."
+            )
+        channels = input_shape[axis]
+        if channels is None:
+            raise ValueError(
+                "The channel dimension of the inputs should be defined. The input_shape received is "
+                f"{tuple(input_shape)}, where axis {axis} (0-based) is the channel dimension, which found to "
+                "be `None`."
+            )
+        self.input_spec = InputSpec(ndim=4, axes={axis: channels})
+        return int(channels)
+
+    def _finish(self, x: Any) -> Any:
+        if 0 in tuple(x.shape)[1:3]:
+            raise ValueError(
+                f'Computed output size of layer "{self.name}" would not be positive: its window is larger '
+                "than the "
+                f"input. Received: kernel_size={self.kernel_size}, dilation_rate={self.dilation_rate}, "
+                f"output shape {tuple(x.shape)}"
+            )
+        if self.activation is not None:
+            x = self.activation(x)
+        return from_last(x, self.data_format)
+
+    def _start(self, inputs: Any) -> Any:
+        return to_last(real_input(inputs, self.dtype), self.data_format)
+
+
+class Conv2D(_Convolution):
+    """Convolution of images: out[y,x,f] = sum over the window and channels of image * kernel, plus bias[f].
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Height and width of the window; an integer stands for both.
+        strides: Steps of the window.
+        padding: "valid" (none) or "same" (zeros; the output is ceil(size / stride), more of them at the end).
+        data_format: "channels_last" (n, h, w, c) or "channels_first" (n, c, h, w).
+        dilation_rate: Distance of neighbouring cells of the window.
+        groups: Channels are convolved in this many separate groups.
+        activation: Name or callable applied to the result.
+        use_bias: Whether a bias is added.
+        kernel_initializer, bias_initializer: Initial values.
+        kernel_regularizer, bias_regularizer, activity_regularizer: Penalties.
+        kernel_constraint, bias_constraint: Projections.
+
+    Input (n, h, w, c); kernel (kh, kw, c / groups, filters); output (n, h', w', filters).
+
+    Raises:
+        ValueError: An argument out of range, or an input of another rank or number of channels.
+
+    >>> from cnnexplain import keras
+    >>> tuple(keras.layers.Conv2D(16, 3, padding="same")(keras.ops.zeros((2, 28, 28, 1))).shape)
+    (2, 28, 28, 16)
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = (1, 1),
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.filters = arguments.positive(filters, "filters")
+        self.groups = arguments.positive(groups, "groups")
+        self._prepare(kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias)
+        if self.filters % self.groups:
+            raise ValueError(
+                "The number of filters must be evenly divisible by the number of groups. "
+                f"Received: groups={groups}, filters={filters}."
+            )
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+
+    def build(self, input_shape: Any) -> None:
+        channels = self._channels(input_shape)
+        if channels % self.groups:
+            raise ValueError(
+                "The number of input channels must be evenly divisible by the number of groups. "
+                f"Received groups={self.groups}, but the input has {channels} channels (full input shape is "
+                f"{tuple(input_shape)})."
+            )
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, channels // self.groups, self.filters),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.filters,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+
+    def call(self, inputs: Any) -> Any:
+        x = _core.conv2d(
+            self._start(inputs),
+            self.kernel,
+            self.bias,
+            strides=self.strides,
+            padding=self.padding,
+            dilation=self.dilation_rate,
+            groups=self.groups,
+        )
+        return self._finish(x)
+
+
+class DepthwiseConv2D(_Convolution):
+    """Convolution of each channel by its own `depth_multiplier` kernels.
+
+    Input (n, h, w, c); kernel (kh, kw, c, m); output (n, h', w', c * m), channel c * m + j as in TensorFlow.
+
+    >>> from cnnexplain import keras
+    >>> tuple(keras.layers.DepthwiseConv2D(3, padding="same")(keras.ops.zeros((1, 8, 8, 4))).shape)
+    (1, 8, 8, 4)
+    """
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: str = "valid",
+        depth_multiplier: int = 1,
+        data_format: str | None = None,
+        dilation_rate: Any = (1, 1),
+        activation: Any = None,
+        use_bias: bool = True,
+        depthwise_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        depthwise_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        depthwise_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        for old in ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint", "filters"):
+            kwargs.pop(old, None)  # written by Keras 2, without meaning here
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.depth_multiplier = arguments.positive(depth_multiplier, "depth_multiplier")
+        self._prepare(kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias)
+        self.depthwise_initializer = initializers.get(depthwise_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.depthwise_constraint = constraints.get(depthwise_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+
+    @property
+    def depthwise_kernel(self) -> Any:
+        """The kernel, by Keras 2's name."""
+        return self.kernel
+
+    def build(self, input_shape: Any) -> None:
+        channels = self._channels(input_shape)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, channels, self.depth_multiplier),
+            initializer=self.depthwise_initializer,
+            regularizer=self.depthwise_regularizer,
+            constraint=self.depthwise_constraint,
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(channels * self.depth_multiplier,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+
+    def call(self, inputs: Any) -> Any:
+        x = _core.depthwise_conv2d(
+            self._start(inputs),
+            self.kernel,
+            self.bias,
+            strides=self.strides,
+            padding=self.padding,
+            dilation=self.dilation_rate,
+        )
+        return self._finish(x)
+
+
+class SeparableConv2D(_Convolution):
+    """A depthwise convolution followed by a 1x1 convolution that mixes the channels.
+
+    Input (n, h, w, c); kernels (kh, kw, c, m) and (1, 1, c * m, filters); output (n, h', w', filters).
+
+    >>> from cnnexplain import keras
+    >>> tuple(keras.layers.SeparableConv2D(6, 3)(keras.ops.zeros((1, 8, 8, 4))).shape)
+    (1, 6, 6, 6)
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: Any = (1, 1),
+        depth_multiplier: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        depthwise_initializer: Any = "glorot_uniform",
+        pointwise_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        depthwise_regularizer: Any = None,
+        pointwise_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        depthwise_constraint: Any = None,
+        pointwise_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        for old in ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"):
+            kwargs.pop(old, None)
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.filters = arguments.positive(filters, "filters")
+        self.depth_multiplier = arguments.positive(depth_multiplier, "depth_multiplier")
+        self._prepare(kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias)
+        self.depthwise_initializer = initializers.get(depthwise_initializer)
+        self.pointwise_initializer = initializers.get(pointwise_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.depthwise_constraint = constraints.get(depthwise_constraint)
+        self.pointwise_constraint = constraints.get(pointwise_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+
+    def build(self, input_shape: Any) -> None:
+        channels = self._channels(input_shape)
+        self.depthwise_kernel = self.add_weight(
+            name="depthwise_kernel",
+            shape=(*self.kernel_size, channels, self.depth_multiplier),
+            initializer=self.depthwise_initializer,
+            regularizer=self.depthwise_regularizer,
+            constraint=self.depthwise_constraint,
+        )
+        self.pointwise_kernel = self.add_weight(
+            name="pointwise_kernel",
+            shape=(1, 1, channels * self.depth_multiplier, self.filters),
+            initializer=self.pointwise_initializer,
+            regularizer=self.pointwise_regularizer,
+            constraint=self.pointwise_constraint,
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.filters,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+
+    def call(self, inputs: Any) -> Any:
+        x = _core.depthwise_conv2d(
+            self._start(inputs),
+            self.depthwise_kernel,
+            strides=self.strides,
+            padding=self.padding,
+            dilation=self.dilation_rate,
+        )
+        return self._finish(_core.conv2d(x, self.pointwise_kernel, self.bias))
+
+
+class Conv2DTranspose(_Convolution):
+    """The transposed convolution (the gradient of a convolution), which enlarges by its strides.
+
+    Input (n, h, w, c); kernel (kh, kw, filters, c); output (n, h * stride, w * stride, filters) under "same".
+
+    >>> from cnnexplain import keras
+    >>> layer = keras.layers.Conv2DTranspose(5, 3, strides=2, padding="same")
+    >>> tuple(layer(keras.ops.zeros((1, 7, 7, 4))).shape)
+    (1, 14, 14, 5)
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = (1, 1),
+        padding: str = "valid",
+        output_padding: Any = None,
+        data_format: str | None = None,
+        dilation_rate: Any = (1, 1),
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        kwargs.pop("groups", None)
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.filters = arguments.positive(filters, "filters")
+        self._prepare(kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias)
+        self.output_padding = None
+        if output_padding is not None:
+            self.output_padding = arguments.integers(output_padding, 2, "output_padding", zero=True)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+
+    def build(self, input_shape: Any) -> None:
+        channels = self._channels(input_shape)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, self.filters, channels),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.filters,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+
+    def call(self, inputs: Any) -> Any:
+        x = _core.conv2d_transpose(
+            self._start(inputs),
+            self.kernel,
+            self.bias,
+            strides=self.strides,
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation=self.dilation_rate,
+        )
+        return self._finish(x)
+
+
+Convolution2D = Conv2D
+DepthwiseConvolution2D = DepthwiseConv2D
+SeparableConvolution2D = SeparableConv2D
+Convolution2DTranspose = Conv2DTranspose

@@ -1,0 +1,214 @@
+"""Layers that move, cut and repeat pixels."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from cnnexplain import _core
+
+from .. import config
+from . import arguments
+from .base import Layer, real_input
+from .convolution import from_last, to_last
+from .input_spec import InputSpec
+
+
+class Flatten(Layer):
+    """(n, ...) -> (n, product of the rest); channels_first data is brought to channels_last before.
+
+    >>> from cnnexplain import keras
+    >>> tuple(keras.layers.Flatten()(keras.ops.zeros((2, 3, 4, 5))).shape)
+    (2, 60)
+    """
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.data_format = config.standardize_data_format(data_format)
+        self.input_spec = InputSpec(min_ndim=1)
+        self._channels_first = self.data_format == "channels_first"
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        rank = len(inputs.shape)
+        if self._channels_first and rank > 2:
+            inputs = _core.transpose(inputs, perm=[0, *range(2, rank), 1])
+        rest = tuple(inputs.shape)[1:]
+        size = -1 if any(s is None for s in rest) else math.prod(rest)
+        return _core.reshape(inputs, shape=[-2, size] if rank > 1 or inputs.shape[0] is None else [-2, 1])
+
+
+class Reshape(Layer):
+    """(n, ...) -> (n, *target_shape); one size may be -1.
+
+    Args:
+        target_shape: Shape of one example.
+
+    >>> from cnnexplain import keras
+    >>> tuple(keras.layers.Reshape((2, -1))(keras.ops.zeros((3, 12))).shape)
+    (3, 2, 6)
+    """
+
+    def __init__(self, target_shape: Any, **kwargs: Any):
+        super().__init__(**kwargs)
+        target = (target_shape,) if isinstance(target_shape, int) else tuple(target_shape)
+        if sum(size == -1 for size in target) > 1:
+            raise ValueError(f"`target_shape` may hold at most one -1. Received: target_shape={target_shape}")
+        self.target_shape = target
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        given = tuple(inputs.shape)[1:]
+        target = list(self.target_shape)
+        if not any(size is None for size in given):
+            total, known = math.prod(given), math.prod(size for size in target if size != -1)
+            if (-1 in target and (known == 0 or total % known)) or (-1 not in target and known != total):
+                raise ValueError(
+                    "The total size of the tensor must be unchanged. Received: "
+                    f"input_shape={given}, target_shape={self.target_shape}"
+                )
+            target = [total // known if size == -1 else size for size in target]
+        return _core.reshape(inputs, shape=[-2, *target])
+
+
+class Permute(Layer):
+    """Reorders the axes of an example; `dims` counts from 1.
+
+    >>> from cnnexplain import keras
+    >>> tuple(keras.layers.Permute((2, 1))(keras.ops.zeros((3, 10, 64))).shape)
+    (3, 64, 10)
+    """
+
+    def __init__(self, dims: Any, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.dims = tuple(dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ValueError(
+                "Invalid permutation argument `dims` for Permute Layer. The set of indices in `dims` must be "
+                "consecutive "
+                f"and start from 1. Received: dims={dims}"
+            )
+        self.input_spec = InputSpec(ndim=len(self.dims) + 1)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return _core.transpose(inputs, perm=[0, *self.dims])
+
+
+class RepeatVector(Layer):
+    """(n, features) -> (n, times, features)."""
+
+    def __init__(self, n: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.n = arguments.positive(n, "n")
+        self.input_spec = InputSpec(ndim=2)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return _core.tile(_core.reshape(inputs, shape=[-2, 1, inputs.shape[1]]), multiples=[1, self.n, 1])
+
+
+class ZeroPadding2D(Layer):
+    """Adds rows and columns of zeros.
+
+    Args:
+        padding: An integer, (vertical, horizontal) or ((top, bottom), (left, right)).
+        data_format: "channels_last" or "channels_first".
+
+    >>> from cnnexplain import keras
+    >>> tuple(keras.layers.ZeroPadding2D(((1, 0), (2, 2)))(keras.ops.zeros((1, 4, 4, 3))).shape)
+    (1, 5, 8, 3)
+    """
+
+    def __init__(self, padding: Any = (1, 1), data_format: str | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.data_format = config.standardize_data_format(data_format)
+        self.padding = arguments.pairs(padding, "padding")
+        self.input_spec = InputSpec(ndim=4)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        (top, bottom), (left, right) = self.padding
+        if self.data_format == "channels_last":
+            return _core.pad(inputs, before=[0, top, left, 0], after=[0, bottom, right, 0])
+        return _core.pad(inputs, before=[0, 0, top, left], after=[0, 0, bottom, right])
+
+
+class Cropping2D(Layer):
+    """Cuts rows and columns off.
+
+    Args:
+        cropping: An integer, (vertical, horizontal) or ((top, bottom), (left, right)).
+        data_format: "channels_last" or "channels_first".
+    """
+
+    def __init__(self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.data_format = config.standardize_data_format(data_format)
+        self.cropping = arguments.pairs(cropping, "cropping")
+        self.input_spec = InputSpec(ndim=4)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        first = 1 if self.data_format == "channels_last" else 2
+        begin, size = [0] * 4, [-1] * 4
+        for axis, (before, after) in zip((first, first + 1), self.cropping, strict=True):
+            length = inputs.shape[axis]
+            if length is None:
+                if after:
+                    raise ValueError(
+                        f"Axis {axis} must have a known size to be cropped at its end. Received: "
+                        f"shape={tuple(inputs.shape)}"
+                    )
+                begin[axis] = before
+                continue
+            if before + after >= length:
+                raise ValueError(
+                    "Values in `cropping` argument should be smaller than the corresponding spatial "
+                    "dimension of the "
+                    f"input. Received: input_shape={tuple(inputs.shape)}, cropping={self.cropping}"
+                )
+            begin[axis], size[axis] = before, length - before - after
+        return _core.slice(inputs, begin=begin, size=size)
+
+
+class UpSampling2D(Layer):
+    """Enlarges images.
+
+    Args:
+        size: Factors for height and width.
+        data_format: "channels_last" or "channels_first".
+        interpolation: "nearest" (repeats pixels) or "bilinear".
+
+    >>> from cnnexplain import keras
+    >>> tuple(keras.layers.UpSampling2D(2)(keras.ops.zeros((1, 4, 4, 3))).shape)
+    (1, 8, 8, 3)
+    """
+
+    def __init__(
+        self,
+        size: Any = (2, 2),
+        data_format: str | None = None,
+        interpolation: str = "nearest",
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.data_format = config.standardize_data_format(data_format)
+        self.size = arguments.integers(size, 2, "size")
+        if str(interpolation).lower() not in ("nearest", "bilinear"):
+            raise ValueError(
+                f"`interpolation` must be 'nearest' or 'bilinear'. Received: interpolation={interpolation}"
+            )
+        self.interpolation = str(interpolation).lower()
+        self.input_spec = InputSpec(ndim=4)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        x = to_last(real_input(inputs, self.dtype), self.data_format)
+        height, width = x.shape[1], x.shape[2]
+        if height is None or width is None:
+            raise ValueError(
+                f"Height and width must be known to be upsampled. Received: shape={tuple(inputs.shape)}"
+            )
+        x = _core.resize(x, size=[height * self.size[0], width * self.size[1]], method=self.interpolation)
+        return from_last(x, self.data_format)

@@ -1,0 +1,315 @@
+"""The variables of a layer and of the layers inside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from cnnexplain.tensor import Variable
+
+from .. import config, constraints, initializers, regularizers, tracing, tree
+from ..tracing import state
+
+_INTERNAL = frozenset({"_inbound_nodes", "_traces", "_graph", "_own", "_programs", "_init_arguments"})
+# Edits that leave traces valid.
+_QUIET = frozenset({"built", "input_spec", "_build_shape", "_traced", "_losses"})
+
+
+class VariableHolder:
+    """Variables by `add_weight` or as attributes, layers as attributes, and what follows from both."""
+
+    name: str
+    built: bool
+    _own: list
+    _losses: list
+    _regularizers: dict[int, tuple]
+    _constraints: dict[int, tuple]
+    _trainable: bool
+    _dtype: str | None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, tuple) and not hasattr(value, "_fields") and type(value) is not tuple:
+            value = tuple(value)
+        object.__setattr__(self, name, value)
+        if self.__dict__["_traced"] and state.depth == 0 and name not in _QUIET:
+            tracing.changed()
+
+    def _attributes(self) -> Iterator[Any]:
+        for name, value in self.__dict__.items():
+            if name in _INTERNAL:
+                continue
+            if isinstance(value, (list, tuple, dict)):
+                yield from (
+                    tree.flatten(value) if not isinstance(value, dict) else tree.flatten(list(value.values()))
+                )
+            else:
+                yield value
+
+    def _sublayers(self) -> list:
+        found: list = []
+        seen: set[int] = set()
+        for value in self._attributes():
+            if isinstance(value, VariableHolder) and id(value) not in seen:
+                seen.add(id(value))
+                found.append(value)
+        return found
+
+    def _own_variables(self) -> list[Any]:
+        own = list(self._own)
+        seen = {id(variable) for variable in own}
+        for value in self._attributes():
+            if isinstance(value, Variable) and id(value) not in seen:
+                seen.add(id(value))
+                own.append(value)
+        return [v for v in own if v.trainable] + [v for v in own if not v.trainable]
+
+    def _flatten_layers(self, include_self: bool = True) -> list:
+        found: list = []
+        seen: set[int] = set()
+        stack: list = [self]
+        while stack:
+            layer = stack.pop()
+            if id(layer) in seen:
+                continue
+            seen.add(id(layer))
+            found.append(layer)
+            stack.extend(reversed(layer._sublayers()))
+        return found if include_self else found[1:]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the variables; setting it reaches every layer inside."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        value = bool(value)
+        for layer in self._flatten_layers():
+            layer.__dict__["_trainable"] = value
+        tracing.changed()
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the variables, a string."""
+        return self._dtype or config.floatx()
+
+    @property
+    def variable_dtype(self) -> str:
+        """The dtype of the variables."""
+        return self.dtype
+
+    @property
+    def compute_dtype(self) -> str:
+        """The dtype of the computation."""
+        return self.dtype
+
+    @property
+    def dtype_policy(self) -> str:
+        """The dtype's name."""
+        return self.dtype
+
+    @property
+    def weights(self) -> list:
+        """The variables in the order of `get_weights`: trainable ones of a layer first."""
+        found: list = []
+        seen: set[int] = set()
+        for layer in self._flatten_layers():
+            for variable in layer._own_variables():
+                if id(variable) not in seen:
+                    seen.add(id(variable))
+                    found.append(variable)
+        return found
+
+    @property
+    def variables(self) -> list:
+        """The weights and the states of random generators."""
+        from ..random import SeedGenerator
+
+        found = self.weights
+        for layer in self._flatten_layers():
+            found.extend(value.state for value in layer._attributes() if isinstance(value, SeedGenerator))
+        return found
+
+    @property
+    def trainable_weights(self) -> list:
+        """The weights that training changes."""
+        found: list = []
+        seen: set[int] = set()
+        for layer in self._flatten_layers():
+            if not layer._trainable:
+                continue
+            for variable in layer._own_variables():
+                if variable.trainable and id(variable) not in seen:
+                    seen.add(id(variable))
+                    found.append(variable)
+        return found if self._trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list:
+        """The weights that training leaves."""
+        trained = {id(variable) for variable in self.trainable_weights}
+        return [variable for variable in self.weights if id(variable) not in trained]
+
+    @property
+    def trainable_variables(self) -> list:
+        """The weights that training changes."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list:
+        """The variables that training by gradients leaves."""
+        trained = {id(variable) for variable in self.trainable_weights}
+        return [variable for variable in self.variables if id(variable) not in trained]
+
+    @property
+    def losses(self) -> list:
+        """Penalties: of weights now, and what `add_loss` and activity regularizers left at the last call."""
+        found = []
+        for layer in self._flatten_layers():
+            found.extend(layer._losses)
+            for variable, regularizer in layer._regularizers.values():
+                if layer._trainable:
+                    found.append(regularizer(variable))
+        return found
+
+    @property
+    def metrics(self) -> list:
+        """Metrics held as attributes, also by layers inside."""
+        from ..metrics import Metric
+
+        return [
+            value
+            for layer in self._flatten_layers()
+            for value in layer._attributes()
+            if isinstance(value, Metric)
+        ]
+
+    @property
+    def path(self) -> str:
+        """The layer's place, "outer/inner"."""
+        return self.name
+
+    def add_weight(
+        self,
+        *args: Any,
+        shape: Any = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: str = "none",
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Makes a variable of this layer. The name may also come first, as Keras 2 had it.
+
+        Args:
+            shape: Its shape; None or (): a scalar.
+            initializer: Name or callable; None: "glorot_uniform" for floats, "zeros" otherwise.
+            dtype: None: the layer's.
+            trainable: Whether training changes it.
+            regularizer: A penalty on it.
+            constraint: A projection after each training step.
+            name: Its name.
+
+        Returns:
+            The variable.
+        """
+        if args and (isinstance(args[0], str) or args[0] is None and name is None and len(args) > 1):
+            name, args = args[0], args[1:]
+        if args:
+            shape, args = args[0], args[1:]
+        if args:
+            initializer, args = args[0], args[1:]
+        if args:
+            raise TypeError(f"`add_weight` takes shape and initializer by position. Received also: {args}")
+        kwargs.pop("synchronization", None)
+        if kwargs:
+            raise ValueError(f"Unrecognized keyword arguments passed to `add_weight`: {kwargs}")
+        shape = () if shape is None else (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+        if any(size is None for size in shape):
+            raise ValueError(f"`shape` of a weight must have no unknown dimension. Received: shape={shape}")
+        sizes = tuple(int(size) for size in shape)
+        dtype = self.dtype if dtype is None else config.standardize_dtype(dtype)
+        if initializer is None:
+            initializer = "glorot_uniform" if dtype.startswith("float") else "zeros"
+        initializer = initializers.get(initializer)
+        with tracing.running_eagerly():
+            value = initializer(sizes, dtype=dtype)
+            variable = Variable(value, trainable=bool(trainable), name=name or "variable", dtype=dtype)
+        scope = "/".join(
+            (*state.path, self.name) if not state.path or state.path[-1] != self.name else state.path
+        )
+        _set_path(variable, f"{scope}/{variable.name}")
+        self._own.append(variable)
+        regularizer = regularizers.get(regularizer)
+        if regularizer is not None:
+            self._regularizers[variable.id] = (variable, regularizer)
+        constraint = constraints.get(constraint)
+        if constraint is not None:
+            self._constraints[variable.id] = (variable, constraint)
+        return variable
+
+    def add_variable(self, *args: Any, **kwargs: Any) -> Any:
+        """The same as `add_weight`."""
+        return self.add_weight(*args, **kwargs)
+
+    def add_loss(self, loss: Any) -> None:
+        """Adds a scalar to the training loss; called within `call`."""
+        for value in tree.flatten(loss):
+            if callable(value):
+                value = value()
+            if state.losses is not None:
+                state.losses.append(value)
+            else:
+                self._losses.append(value)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The weights as arrays."""
+        return [variable.numpy() for variable in self.weights]
+
+    def set_weights(self, weights: Any) -> None:
+        """Sets every weight, in the order of `get_weights`.
+
+        Raises:
+            ValueError: Another number of arrays, or a wrong shape.
+        """
+        variables = self.weights
+        if len(variables) != len(weights):
+            raise ValueError(
+                f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of length "
+                f"{len(weights)}, "
+                f"but the layer was expecting {len(variables)} weights."
+            )
+        arrays = [np.asarray(weight) for weight in weights]
+        for variable, array in zip(variables, arrays, strict=True):
+            if tuple(variable.shape) != array.shape:
+                raise ValueError(
+                    f"Layer {self.name} weight shape {tuple(variable.shape)} is not compatible with provided "
+                    "weight "
+                    f"shape {array.shape}."
+                )
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array.astype(variable.dtype.name, copy=False))
+
+    def count_params(self) -> int:
+        """The number of scalars in the weights."""
+        if not self.built:
+            raise ValueError(
+                f"You tried to call `count_params` on layer '{self.name}', but the layer isn't built. You "
+                "can build it "
+                "manually via: `layer.build(input_shape)`."
+            )
+        return sum(math.prod(variable.shape) for variable in self.weights)
+
+
+def _set_path(variable: Any, path: str) -> None:
+    try:
+        variable.path = path
+    except AttributeError:
+        variable._path = path

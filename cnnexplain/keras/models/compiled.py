@@ -1,0 +1,248 @@
+"""What `compile` was given, resolved against a model's outputs: one loss and the metrics of each output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cnnexplain import _core
+
+from .. import convert, losses, metrics, naming, tree
+
+
+def _is_binary(y_true: Any, y_pred: Any) -> bool:
+    return len(y_pred.shape) > 0 and y_pred.shape[-1] == 1
+
+
+def _is_sparse(y_true: Any, y_pred: Any) -> bool:
+    return len(y_true.shape) < len(y_pred.shape) or (y_true.shape[-1] == 1 and y_pred.shape[-1] != 1)
+
+
+def resolve_metric(identifier: Any, y_true: Any, y_pred: Any) -> Any:
+    """The metric for a name, function or object; "accuracy" and "crossentropy" by the shapes."""
+    if isinstance(identifier, metrics.Metric):
+        return identifier
+    name = identifier if isinstance(identifier, str) else None
+    low = str(identifier).lower() if name else ""
+    if low in ("accuracy", "acc"):
+        cls = (
+            metrics.BinaryAccuracy
+            if _is_binary(y_true, y_pred)
+            else metrics.SparseCategoricalAccuracy
+            if _is_sparse(y_true, y_pred)
+            else metrics.CategoricalAccuracy
+        )
+        return cls(name=name)
+    if low in ("crossentropy", "ce"):
+        cls = (
+            metrics.BinaryCrossentropy
+            if _is_binary(y_true, y_pred)
+            else metrics.SparseCategoricalCrossentropy
+            if _is_sparse(y_true, y_pred)
+            else metrics.CategoricalCrossentropy
+        )
+        return cls(name=name)
+    found = metrics.get(identifier)
+    if not isinstance(found, metrics.Metric):
+        found = metrics.MeanMetricWrapper(found, name=naming.object_name(found))
+    if name:
+        found.name = name
+    return found
+
+
+def resolve_loss(identifier: Any, y_true: Any, y_pred: Any) -> Any:
+    """The Loss object for a name, function or object; "crossentropy" by the shapes."""
+    if identifier is None or isinstance(identifier, losses.Loss):
+        return identifier
+    if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
+        identifier = (
+            losses.binary_crossentropy
+            if _is_binary(y_true, y_pred)
+            else losses.sparse_categorical_crossentropy
+            if _is_sparse(y_true, y_pred)
+            else losses.categorical_crossentropy
+        )
+    found = losses.get(identifier)
+    if not isinstance(found, losses.Loss):
+        found = losses.LossFunctionWrapper(found, name=naming.object_name(found))
+    return found
+
+
+def _spread(given: Any, names: list[str], count: int, argument: str) -> list:
+    """One entry for each output from one entry, a list or a dict by output name."""
+    if isinstance(given, dict):
+        unknown = set(given) - set(names)
+        if unknown:
+            raise ValueError(
+                f"In the dict argument `{argument}`, key '{sorted(unknown)[0]}' does not correspond to any "
+                f"model output. Expected one of {names}."
+            )
+        return [given.get(name) for name in names]
+    if isinstance(given, (list, tuple)):
+        if len(given) != count:
+            raise ValueError(
+                f"For a model with multiple outputs, when providing the `{argument}` argument as a list, it "
+                "should have as many "
+                f"entries as the model has outputs. Received: {argument}={given} of length {len(given)} "
+                "whereas the model has "
+                f"{count} outputs."
+            )
+        return list(given)
+    return [given] * count
+
+
+class Compiled:
+    """Losses, weights and metrics of the outputs."""
+
+    def __init__(self, loss: Any, loss_weights: Any, given_metrics: Any, weighted_metrics: Any):
+        for name, value in (("metrics", given_metrics), ("weighted_metrics", weighted_metrics)):
+            if value and not isinstance(value, (list, tuple, dict)):
+                raise ValueError(
+                    f"Expected `{name}` argument to be a list, tuple, or dict. Received instead: "
+                    f"{name}={value} of type {type(value)}"
+                )
+        for one in tree.flatten(loss):
+            if isinstance(one, str) and one.lower() not in ("crossentropy", "ce"):
+                losses.get(one)
+        self.loss = loss
+        self.loss_weights = loss_weights
+        self.given_metrics = given_metrics
+        self.weighted_metrics = weighted_metrics
+        self.built = False
+        self.losses: list = []
+        self.weights: list = []
+        self.metrics: list[list] = []  # by output
+        self.weighted: list[list] = []
+        self.names: list[str] = []
+        self.trackers: list = []  # of each output's loss, when there are several
+        self.total = metrics.Mean(name="loss")
+
+    def build(self, y_true: list, y_pred: list, names: list[str]) -> None:
+        """Resolves names against the targets and outputs, which need shapes only."""
+        count = len(y_pred)
+        self.names = names if len(names) == count else [f"output_{i + 1}" for i in range(count)]
+        wanted = _spread(self.loss, self.names, count, "loss") if count > 1 else [_only(self.loss)]
+        self.losses = [
+            None if y is None else resolve_loss(one, y, p)
+            for one, y, p in zip(wanted, y_true, y_pred, strict=True)
+        ]
+        weights = (
+            _spread(self.loss_weights, self.names, count, "loss_weights")
+            if self.loss_weights is not None
+            else [None] * count
+        )
+        self.weights = [1.0 if weight is None else float(weight) for weight in weights]
+        self.metrics = self._metrics(self.given_metrics, y_true, y_pred, "metrics")
+        self.weighted = self._metrics(self.weighted_metrics, y_true, y_pred, "weighted_metrics")
+        if count > 1:
+            self.trackers = [
+                metrics.Mean(name=f"{name}_loss") if loss is not None else None
+                for name, loss in zip(self.names, self.losses, strict=True)
+            ]
+        self.built = True
+
+    def _metrics(self, given: Any, y_true: list, y_pred: list, argument: str) -> list[list]:
+        count = len(y_pred)
+        if not given:
+            return [[] for _ in range(count)]
+        if count == 1:
+            flat = tree.flatten(given) if not isinstance(given, dict) else tree.flatten(list(given.values()))
+            return [[resolve_metric(one, y_true[0], y_pred[0]) for one in flat if y_true[0] is not None]]
+        if isinstance(given, dict):
+            spread = _spread(given, self.names, count, argument)
+        elif len(given) == count and any(isinstance(one, (list, tuple)) or one is None for one in given):
+            spread = list(given)
+        elif len(given) == count:
+            spread = list(given)
+        else:
+            raise ValueError(
+                f"For a model with multiple outputs, when providing the `{argument}` argument as a list, it "
+                "should have as many "
+                f"entries as the model has outputs. Received: {argument}={given} of length {len(given)} "
+                "whereas the model has "
+                f"{count} outputs."
+            )
+        resolved = []
+        for name, entry, y, p in zip(self.names, spread, y_true, y_pred, strict=True):
+            found = []
+            for one in tree.flatten(entry) if entry is not None else []:
+                if y is None:
+                    continue
+                metric = resolve_metric(one, y, p)
+                metric.name = metric.name if metric.name.startswith(f"{name}_") else f"{name}_{metric.name}"
+                found.append(metric)
+            resolved.append(found)
+        return resolved
+
+    def all_metrics(self) -> list:
+        """The metrics in the order of `evaluate`'s results, without the loss."""
+        found = [tracker for tracker in self.trackers if tracker is not None]
+        for per_output in (self.metrics, self.weighted):
+            found.extend(metric for entry in per_output for metric in entry)
+        return found
+
+    def reset(self) -> None:
+        """Begins an epoch."""
+        self.total.reset_state()
+        for metric in self.all_metrics():
+            metric.reset_state()
+
+    def total_loss(self, y_true: list, y_pred: list, weights: list) -> tuple[Any, list]:
+        """The sum of the weighted losses, and each output's loss; on tensors or symbols."""
+        parts: list = []
+        total = None
+        for loss, weight, y, p, w in zip(self.losses, self.weights, y_true, y_pred, weights, strict=True):
+            if loss is None:
+                parts.append(None)
+                continue
+            value = loss(y, p, sample_weight=w) if isinstance(loss, losses.Loss) else loss(y, p)
+            if len(value.shape):
+                value = _core.reduce_mean(value)
+            parts.append(value)
+            term = value if weight == 1.0 else value * weight
+            total = term if total is None else total + term
+        return total, parts
+
+    def __call__(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None
+    ) -> Any:
+        flat_pred = tree.flatten(y_pred)
+        flat_true = [convert.as_tensor(y) for y in tree.flatten(y_true)]
+        if not self.built:
+            self.build(flat_true, flat_pred, [])
+        total, _ = self.total_loss(flat_true, flat_pred, [sample_weight] * len(flat_pred))
+        for extra in regularization_losses or ():
+            total = extra if total is None else total + extra
+        return total
+
+    def update_metrics(self, y_true: list, y_pred: list, weights: list) -> None:
+        """Takes a batch into every metric, eagerly."""
+        for place, (y, p, w) in enumerate(zip(y_true, y_pred, weights, strict=True)):
+            if y is None:
+                continue
+            for metric in self.metrics[place]:
+                metric.update_state(y, p)
+            for metric in self.weighted[place]:
+                metric.update_state(y, p, sample_weight=w)
+
+
+def _only(loss: Any) -> Any:
+    if isinstance(loss, (list, tuple)) and len(loss) == 1:
+        return loss[0]
+    if isinstance(loss, dict) and len(loss) == 1:
+        return next(iter(loss.values()))
+    if isinstance(loss, (list, tuple, dict)):
+        raise ValueError(f"The model has one output, but several losses were given: loss={loss}")
+    return loss
+
+
+def result_of(metric: Any) -> Any:
+    """The metric's value as a Python float, or a dict of them."""
+    if hasattr(metric, "value") and callable(metric.value):
+        return float(metric.value())
+    value = metric.result()
+    if isinstance(value, dict):
+        return {key: float(one) for key, one in value.items()}
+    array = np.asarray(value)
+    return float(array) if array.ndim == 0 else array

@@ -1,0 +1,35 @@
+"""A model in one `.npz` file: the architecture as JSON text, and the weights."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from .serialization import deserialize_keras_object, serialize_keras_object
+
+
+def save(model: Any, path: Any, **notes: Any) -> None:
+    """Writes architecture, weights and `notes` (values that JSON takes)."""
+    text = json.dumps({"model": serialize_keras_object(model), "notes": notes})
+    arrays = {f"w{place}": array for place, array in enumerate(model.get_weights())}
+    with open(path, "wb") as file:
+        np.savez_compressed(file, architecture=np.frombuffer(text.encode(), np.uint8), **arrays)
+
+
+def load_with_notes(path: Any, custom_objects: dict | None = None) -> tuple[Any, dict]:
+    """The model that `save` wrote, and the notes."""
+    with np.load(path, allow_pickle=False) as archive:
+        if "architecture" not in archive:
+            raise ValueError(f"{path} holds no model: it has no entry 'architecture'.")
+        content = json.loads(archive["architecture"].tobytes().decode())
+        weights = [archive[f"w{place}"] for place in range(len(archive.files) - 1)]
+    model = deserialize_keras_object(content["model"], custom_objects=custom_objects)
+    model.set_weights(weights)
+    return model, content["notes"]
+
+
+def load_shipped(path: Any) -> Any:
+    """The model of a file that comes with the package."""
+    return load_with_notes(path)[0]

@@ -1,0 +1,147 @@
+"""A progress bar in text, as Keras shows it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+
+def _interactive(stream: Any) -> bool:
+    """Whether a carriage return overwrites the line: a terminal or a notebook."""
+    isatty = getattr(stream, "isatty", None)
+    return bool((isatty and isatty()) or "ipykernel" in sys.modules or "JPY_PARENT_PID" in os.environ)
+
+
+def plain_text(text: str, stream: Any) -> str:
+    """The text, with lines of ASCII where the stream cannot write box drawing characters."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return "".join(_ASCII.get(letter, letter) for letter in text)
+    return text
+
+
+_ASCII = {"━": "=", "─": "-", "┃": "|", "│": "|", "…": "~", "└": "+"} | dict.fromkeys("┏┓┗┛┳┡┩╇├┤┼┴┘", "+")
+
+
+def format_value(value: float) -> str:
+    """Four decimals, or an exponent for what is smaller."""
+    return f"{value:.4f}" if value == 0 or abs(value) > 1e-3 else f"{value:.4e}"
+
+
+def format_time(seconds: float) -> str:
+    """1:05:07, 2:03 or 12s."""
+    whole = int(seconds)
+    if whole > 3600:
+        return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
+    return f"{whole // 60}:{whole % 60:02}" if whole > 60 else f"{whole}s"
+
+
+def format_step(seconds: float, steps: int, unit: str = "step") -> str:
+    """Time for one step: 12s/step, 3ms/step or 40us/step."""
+    each = seconds / steps if steps else 0.0
+    if each >= 1 or each == 0:
+        return f"{each:.0f}s/{unit}"
+    if each >= 1e-3:
+        return f"{each * 1e3:.0f}ms/{unit}"
+    return f"{each * 1e6:.0f}us/{unit}"
+
+
+class Progbar:
+    """Counts to `target` and shows the last values.
+
+    Args:
+        target: Number of steps; None: not known.
+        width: Width of the bar.
+        verbose: 0 silent, 1 a bar, 2 one line at the end.
+        interval: Least seconds between two pictures.
+        stateful_metrics: Accepted.
+        unit_name: Name of a step.
+    """
+
+    def __init__(
+        self,
+        target: int | None,
+        width: int = 20,
+        verbose: int = 1,
+        interval: float = 0.05,
+        stateful_metrics: Any = None,
+        unit_name: str = "step",
+    ):
+        self.target = target
+        self.width = width
+        self.verbose = verbose
+        self.interval = interval
+        self.unit_name = unit_name
+        self.stream = sys.stdout
+        self.dynamic = _interactive(self.stream)
+        self._start = time.monotonic()
+        self._shown = 0.0
+        self._length = 0
+        self._open = False
+
+    def due(self, current: int) -> bool:
+        """Whether a new picture would be shown now."""
+        if self.verbose != 1 or not self.dynamic:
+            return False
+        return time.monotonic() - self._shown >= self.interval or (
+            self.target is not None and current >= self.target
+        )
+
+    def update(self, current: int, values: Any = None, finalize: bool | None = None) -> None:
+        """Shows `current` of `target` and (name, value) pairs; `finalize` ends the line."""
+        if finalize is None:
+            finalize = self.target is not None and current >= self.target
+        pairs = list(values.items() if isinstance(values, dict) else values or [])
+        text = "".join(f" - {name}: {format_value(float(value))}" for name, value in pairs)
+        elapsed = time.monotonic() - self._start
+        if self.verbose == 1:
+            if not finalize and not self.due(current):
+                return
+            self._shown = time.monotonic()
+            self._draw(current, elapsed, text, finalize)
+        elif self.verbose == 2 and finalize:
+            count = f"{current}/{self.target or current}"
+            self.stream.write(
+                f"{count} - {format_time(elapsed)} - {format_step(elapsed, current, self.unit_name)}{text}\n"
+            )
+            self.stream.flush()
+
+    def _draw(self, current: int, elapsed: float, text: str, finalize: bool) -> None:
+        bold, green, white, end = (
+            ("\x1b[1m", "\x1b[32m", "\x1b[37m", "\x1b[0m") if self.dynamic else ("", "", "", "")
+        )
+        if self.target is not None:
+            digits = len(str(self.target))
+            filled = self.width if current >= self.target else int(self.width * current / self.target)
+            count = f"{current:>{digits}}/{self.target}"
+            bar = f"{green}{'━' * filled}{end}{white}{'━' * (self.width - filled)}{end} "
+        else:
+            filled, count, bar = 0, f"{current}/Unknown", ""
+        if finalize or self.target is None:
+            clock = format_time(elapsed)
+        else:
+            clock = format_time(elapsed / max(current, 1) * (self.target - current))
+        step = format_step(elapsed, current, self.unit_name)
+        line = f"{bold}{count}{end} {bar}{bold}{clock}{end} {step}{text}"
+        length = len(count) + self.width + len(clock) + len(step) + len(text) + 3
+        blank = " " * max(0, self._length - length)
+        self._length = length
+        self._open = not finalize
+        line = plain_text(line, self.stream)
+        self.stream.write(("\r" if self.dynamic else "") + line + blank + ("\n" if finalize else ""))
+        self.stream.flush()
+
+    def add(self, n: int, values: Any = None) -> None:
+        """Moves on by n steps."""
+        self._current = getattr(self, "_current", 0) + n
+        self.update(self._current, values)
+
+    def close(self) -> None:
+        """Ends a line that is still open, as after Ctrl-C."""
+        if self._open:
+            self.stream.write("\n")
+            self.stream.flush()
+            self._open = False
