@@ -1,0 +1,266 @@
+"""Images as people hand them over, made into what a model's inputs take, and kept for display."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+_MEANS = np.array([103.939, 116.779, 123.68])  # of ImageNet, blue green red, as Caffe's networks were trained
+_TORCH_MEAN = np.array([0.485, 0.456, 0.406])
+_TORCH_DEVIATION = np.array([0.229, 0.224, 0.225])
+
+Preprocess = str | Callable[[np.ndarray], np.ndarray]
+
+_FORWARD: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "caffe": lambda x: x[..., ::-1] - _MEANS,
+    "tf": lambda x: x / 127.5 - 1,
+    "torch": lambda x: (x / 255 - _TORCH_MEAN) / _TORCH_DEVIATION,
+    "none": lambda x: x,
+}
+_BACKWARD: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "caffe": lambda x: (x + _MEANS)[..., ::-1],
+    "tf": lambda x: (x + 1) * 127.5,
+    "torch": lambda x: (x * _TORCH_DEVIATION + _TORCH_MEAN) * 255,
+    "none": lambda x: x,
+}
+_CHOICES = (
+    '"caffe" (BGR minus the means of ImageNet), "tf" (to -1..1), '
+    '"torch" (to 0..1, then by mean and deviation), '
+    '"none" (0..255) or a callable of the float array (n,H,W,C) in 0..255, such as lambda x: x / 255'
+)
+
+
+@dataclass
+class Inputs:
+    """What is fed: one array for each input of the model, all with n images.
+
+    Attributes:
+        feeds: arrays in the model's order; the explained one is (n,H,W,C).
+        explained: which of them is explained.
+        shown: its images for display, (n,H,W,C).
+        notes: sentences for `Explanation.warnings`.
+    """
+
+    feeds: list[np.ndarray]
+    explained: int
+    shown: np.ndarray
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.shown.shape[1], self.shown.shape[2]
+
+
+def prepare(symbols: Sequence[Any], names: Sequence[str], images: Any, which: Any, preprocess: Any) -> Inputs:
+    """Checks the images against the model's inputs.
+
+    Args:
+        symbols: the model's input symbols.
+        names: what the inputs are called.
+        images: arrays, paths or PIL images; for several inputs a list or a dict of one entry for each.
+        which: the explained input: None, name or index.
+        preprocess: for paths and PIL images.
+    """
+    if preprocess is not None and not callable(preprocess) and preprocess not in _FORWARD:
+        raise ValueError(f"`preprocess` must be {_CHOICES}. Received: preprocess={preprocess!r}")
+    explained = _choose(symbols, names, which)
+    entries = [images] if len(symbols) == 1 else _entries(names, images)
+    shape = tuple(symbols[explained].shape)
+    notes: list[str] = []
+    if _is_picture(entries[explained]):
+        feed, shown = _load(entries[explained], shape, preprocess)
+    else:
+        feed = as_images(entries[explained], shape)
+        shown = _undo(feed, preprocess, notes)
+    feeds = []
+    for i, entry in enumerate(entries):
+        array = feed if i == explained else _plain(entry, names[i], tuple(symbols[i].shape))
+        if len(array) != len(feed):
+            raise ValueError(
+                f"all inputs must have the same number of images. Received: {names[i]} with {len(array)}, "
+                f"{names[explained]} with {len(feed)}"
+            )
+        feeds.append(array)
+    return Inputs(feeds, explained, shown, notes)
+
+
+def _choose(symbols: Sequence[Any], names: Sequence[str], which: Any) -> int:
+    listed = ", ".join(
+        f"{i}: {name!r} {tuple(s.shape)}" for i, (name, s) in enumerate(zip(names, symbols, strict=True))
+    )
+    if which is None:
+        images = [i for i, symbol in enumerate(symbols) if len(symbol.shape) == 4]
+        if len(images) != 1:
+            raise ValueError(
+                f"`input` must say which input is explained: {len(images)} of the model's inputs take "
+                f"images. Inputs: {listed}"
+            )
+        return images[0]
+    if isinstance(which, str) and which in names:
+        chosen = list(names).index(which)
+    elif isinstance(which, (int, np.integer)) and not isinstance(which, bool) and 0 <= which < len(symbols):
+        chosen = int(which)
+    else:
+        raise ValueError(
+            f"`input` must be one of the model's inputs. Received: input={which!r}. Inputs: {listed}"
+        )
+    if len(symbols[chosen].shape) != 4:
+        raise ValueError(
+            "`input` must be an input that takes images (n,H,W,C). "
+            f"Received: input={which!r}. Inputs: {listed}"
+        )
+    return chosen
+
+
+def _entries(names: Sequence[str], images: Any) -> list[Any]:
+    if isinstance(images, Mapping):
+        if set(images) != set(names):
+            raise ValueError(
+                "`images` must have one entry for each input. "
+                f"Received: {list(images)}, inputs: {list(names)}"
+            )
+        return [images[name] for name in names]
+    if not isinstance(images, (list, tuple)) or len(images) != len(names):
+        raise ValueError(
+            f"`images` must be a list or a dict with one entry for each of the {len(names)} inputs "
+            f"{list(names)}. Received: {type(images).__name__}"
+        )
+    return list(images)
+
+
+def _is_picture(entry: Any) -> bool:
+    """A path, a PIL image, or a sequence of them."""
+    if isinstance(entry, (list, tuple)) and entry:
+        return all(_is_picture(item) and not isinstance(item, (list, tuple)) for item in entry)
+    return isinstance(entry, (str, os.PathLike)) or (hasattr(entry, "convert") and hasattr(entry, "resize"))
+
+
+def as_images(array: Any, shape: tuple[int | None, ...]) -> np.ndarray:
+    """Values that are images already as (n,H,W,C), for an input of this shape (None, H, W, C)."""
+    channels = shape[3]
+    accepted = "(n, H, W, C) or (H, W, C)" + (", (n, H, W) or (H, W)" if channels == 1 else "")
+    expected = f"`images` must have shape {accepted} for the model's input {shape}"
+    try:
+        array = np.asarray(array)
+    except ValueError:
+        raise ValueError(f"{expected}. Received: a sequence of arrays of different shapes") from None
+    if array.dtype.kind not in "buif":
+        raise TypeError(
+            "`images` must be an array of numbers, a path or a PIL image. "
+            f"Received: {array.dtype} {type(array).__name__}"
+        )
+    given = array.shape
+    if array.ndim == 4:
+        made = array
+    elif array.ndim == 3 and channels in (None, given[2]) and _fits(given[:2], shape[1:3]):
+        made = array[None]
+    elif array.ndim == 3 and channels == 1:
+        made = array[..., None]
+    elif array.ndim == 2 and channels == 1:
+        made = array[None, :, :, None]
+    else:
+        raise ValueError(f"{expected}. Received: shape={given}")
+    if not _fits(made.shape[1:], shape[1:]):
+        raise ValueError(f"{expected}. Received: shape={given}")
+    if 0 in made.shape:
+        raise ValueError(
+            f"`images` must hold at least one image with at least one pixel. Received: shape={given}"
+        )
+    if made.dtype.kind == "f":
+        bad = ~np.isfinite(made).all((1, 2, 3))
+        if bad.any():
+            raise ValueError(
+                f"`images` must be finite. Received: NaN or infinity in image {int(bad.argmax())}"
+            )
+    return made
+
+
+def _plain(array: Any, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
+    """Another input's values, with the batch axis."""
+    array = np.asarray(array)
+    if array.ndim != len(shape) or not _fits(array.shape[1:], shape[1:]):
+        raise ValueError(f"input {name!r} must have shape {shape}. Received: shape={array.shape}")
+    return array
+
+
+def _fits(given: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    return len(given) == len(wanted) and all(w is None or g == w for g, w in zip(given, wanted, strict=True))
+
+
+def _load(
+    entry: Any, shape: tuple[int | None, ...], preprocess: Preprocess | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paths and PIL images as (n,H,W,C): what is fed, and the uint8 pixels for display."""
+    if preprocess is None:
+        raise ValueError(
+            "`preprocess` must be given for image files and PIL images, because the model does not say how "
+            f"it was trained: {_CHOICES}"
+        )
+    height, width, channels = shape[1:]
+    if channels not in (1, 3):
+        raise ValueError(f"image files fit inputs with 1 or 3 channels. Received: a model with input {shape}")
+    pixels = [
+        _pixels(item, height, width, channels)
+        for item in (entry if isinstance(entry, (list, tuple)) else [entry])
+    ]
+    sizes = {image.shape for image in pixels}
+    if len(sizes) > 1:
+        raise ValueError(
+            "the model takes any size, so all images of one call must have the same. "
+            f"Received: {sorted(sizes)}"
+        )
+    shown = np.stack(pixels)
+    function = _FORWARD[preprocess] if isinstance(preprocess, str) else preprocess
+    if preprocess in ("caffe", "torch") and channels != 3:
+        raise ValueError(
+            f"`preprocess={preprocess!r}` is for 3 channels. Received: a model with input {shape}"
+        )
+    feed = np.asarray(function(shown.astype(np.float32)))
+    if feed.shape != shown.shape:
+        raise ValueError(f"`preprocess` must keep the shape {shown.shape}. Received: shape={feed.shape}")
+    return feed, shown
+
+
+def _pixels(item: Any, height: int | None, width: int | None, channels: int) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    if isinstance(item, (str, os.PathLike)):
+        with Image.open(item) as opened:
+            image = ImageOps.exif_transpose(opened)
+            image.load()
+    else:
+        image = item
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("L" if channels == 1 else "RGB")
+    size = (width or image.width, height or image.height)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(image, np.uint8).reshape(size[1], size[0], channels)
+
+
+def _undo(feed: np.ndarray, preprocess: Preprocess | None, notes: list[str]) -> np.ndarray:
+    """Arrays are fed as they are; a named preprocessing is undone for display."""
+    if preprocess is None:
+        return feed
+    if callable(preprocess):
+        notes.append(
+            "`preprocess` was not applied: arrays are used as they are, files and PIL images are converted"
+        )
+        return feed
+    if preprocess in ("caffe", "torch") and feed.shape[3] != 3:
+        raise ValueError(
+            f"`preprocess={preprocess!r}` is for 3 channels. Received: images of shape {feed.shape}"
+        )
+    if feed.dtype.kind != "f":
+        notes.append("`preprocess` was not applied: arrays are used as they are, and these are whole numbers")
+        return feed
+    return np.clip(np.rint(_BACKWARD[preprocess](feed.astype(np.float64))), 0, 255).astype(np.uint8)

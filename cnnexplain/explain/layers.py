@@ -1,0 +1,141 @@
+"""Layers by path: which one a CAM method looks at, and what a wrong name could have meant."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Place:
+    """A layer in the traced model: its path ("outer/inner") and the program's symbol of its output."""
+
+    path: str
+    symbol: Any
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        return tuple(self.symbol.shape)
+
+    @property
+    def is_map(self) -> bool:
+        """A 4-D output with more than one pixel; a side not known yet counts as more than one."""
+        return len(self.shape) == 4 and any(side is None or side > 1 for side in self.shape[1:3])
+
+
+def upstream(symbol: Any) -> set[int]:
+    """Ids of all symbols that `symbol` is computed from, its own included."""
+    found = {symbol.id}
+    stack = [symbol]
+    while stack:
+        maker = stack.pop().maker
+        for value in maker.inputs if maker is not None else ():
+            if value is not None and hasattr(value, "maker") and value.id not in found:
+                found.add(value.id)
+                stack.append(value)
+    return found
+
+
+def places(model: Any, trace: Any) -> list[Place]:
+    """Every layer with one output that the trace called; the later computed, the later in the list.
+
+    A subclassed model is itself the first part of every path and is left out of it.
+    A nested model's output is also that of a layer inside it: the layer comes last, so that it gives the
+    name.
+    """
+    calls = trace.calls
+    own = (model.name,)
+    if own in calls and all(layer.name != model.name for layer in model.layers):
+        calls = {parts[1:]: output for parts, output in calls.items() if parts != own}
+    found = [
+        Place("/".join(parts), output)
+        for parts, output in calls.items()
+        if getattr(output, "maker", None) is not None
+    ]
+    return sorted(found, key=lambda place: (place.symbol.id, place.path.count("/")))
+
+
+def find(model: Any, trace: Any, layer: Any, score: Any) -> Place:
+    """The place that `layer` names; None: the last map that `score` is computed from.
+
+    Args:
+        model: whose layers an index or a layer object is looked up in.
+        trace: its trace.
+        layer: None, a name, "outer/inner", an index into model.layers or a layer.
+        score: the program's symbol that is explained.
+
+    Raises:
+        ValueError: there is no such layer, the name is ambiguous, its output is no map or the score ignores
+        it.
+    """
+    above = upstream(score)
+    every = places(model, trace)
+    maps = [place for place in every if place.is_map and place.symbol.id in above]
+    if layer is None:
+        if not maps:
+            raise ValueError(
+                "`layer` cannot be chosen: no layer of the model has a 4-D output with more than one pixel "
+                "that leads to the explained output"
+            )
+        return maps[-1]
+    place = _named(every, maps, _path(model, layer, maps))
+    if len(place.shape) != 4:
+        raise ValueError(
+            "`layer` must have a 4-D output (n, h, w, channels). Received: "
+            f"layer {place.path!r} with output shape {place.shape}. {_choices(maps)}"
+        )
+    if place.symbol.id not in above:
+        raise ValueError(f"the explained output is not computed from layer {place.path!r}. {_choices(maps)}")
+    return place
+
+
+def _path(model: Any, layer: Any, maps: list[Place]) -> str:
+    """What `layer` is called: itself when it is a name."""
+    if isinstance(layer, str):
+        return layer
+    if hasattr(layer, "call") and hasattr(layer, "name"):
+        path = _path_of(model, layer)
+        if path is None:
+            raise ValueError(f"layer {layer.name!r} is not part of the model. {_choices(maps)}")
+        return path
+    try:
+        index = operator.index(layer)
+    except TypeError:
+        raise TypeError(
+            f"`layer` must be None, a name, an index or a layer. Received: layer={layer!r}"
+        ) from None
+    count = len(model.layers)
+    if isinstance(layer, bool) or not -count <= index < count:
+        raise ValueError(f"`layer` must be between {-count} and {count - 1}. Received: layer={layer!r}")
+    return model.layers[index].name
+
+
+def _path_of(model: Any, layer: Any, prefix: str = "") -> str | None:
+    for own in model.layers:
+        if own is layer:
+            return prefix + own.name
+        inner = _path_of(own, layer, prefix + own.name + "/") if getattr(own, "layers", None) else None
+        if inner is not None:
+            return inner
+    return None
+
+
+def _named(every: list[Place], maps: list[Place], path: str) -> Place:
+    matches = [place for place in every if place.path == path]
+    matches = matches or [place for place in every if place.path.rsplit("/", 1)[-1] == path]
+    if len(matches) > 1:
+        names = ", ".join(repr(place.path) for place in matches)
+        raise ValueError(f"`layer` is ambiguous: {path!r} can be {names}")
+    if not matches:
+        raise ValueError(f"there is no layer {path!r} on the way to the explained output. {_choices(maps)}")
+    return matches[0]
+
+
+def _choices(maps: list[Place], most: int = 30) -> str:
+    names = [repr(place.path) for place in maps]
+    if not names:
+        return "No layer of this model has a map for an output"
+    if len(names) > most:
+        names = ["...", *names[-most:]]
+    return f"Layers with a map: {', '.join(names)}"

@@ -1,0 +1,229 @@
+"""One call of a method: the traced model, its inputs, the explained score, and the batches that run."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from cnnexplain import ops
+from cnnexplain.keras.tracing import trace
+
+from . import layers
+from .explanation import Explanation, Note, class_label
+from .inputs import prepare
+from .target import Scored, Target, choose_output
+
+Progress = bool | Callable[[int, int], Any] | None
+_MOST_STEP_BYTES = 1 << 28
+
+
+class Session:
+    """What every method starts from. Traces in inference mode; reads the model, never changes it.
+
+    Attributes:
+        trace: the model's flat program.
+        inputs: images checked and kept for display.
+        target: the score.
+        asked: (n,) classes that the caller chose, or None.
+        notes: warnings so far.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        images: Any,
+        class_index: Any,
+        *,
+        score: Any,
+        input: Any,  # noqa: A002
+        output: Any,
+        preprocess: Any,
+        class_names: Sequence[str] | None,
+        dtype: Any,
+        batch_size: int,
+        progress: Progress,
+    ):
+        if not hasattr(model, "_make_trace"):
+            raise TypeError(f"`model` must be a keras Model or Sequential. Received: {type(model).__name__}")
+        self.batch_size = _positive(batch_size)
+        self.progress = progress
+        self.model = model
+        self.trace = trace(model, training=False, dtype=dtype)
+        if preprocess is None:
+            preprocess = getattr(model, "preprocess", None)
+        symbols, outputs = self.trace.inputs, self.trace.outputs
+        self.inputs = prepare(symbols, _names(model, "input_names", symbols), images, input, preprocess)
+        chosen = choose_output(outputs, _names(model, "output_names", outputs), output)
+        self.target = Target(outputs[chosen], score)
+        self.asked = self.target.choose(class_index, len(self.inputs))
+        self.class_names = self._checked_names(class_names)
+        self.notes: list[Note] = [(text, None) for text in self.inputs.notes + self.target.notes(class_index)]
+        self.parameters = {
+            "score": score if isinstance(score, str) else getattr(score, "__name__", repr(score)),
+            "dtype": self.trace.inputs[self.inputs.explained].dtype.name,
+            "batch_size": self.batch_size,
+        }
+
+    def _checked_names(self, class_names: Sequence[str] | None) -> tuple[str, ...] | None:
+        names = getattr(self.model, "class_names", None) if class_names is None else class_names
+        if names is None:
+            return None
+        if isinstance(names, str) or (self.target.classes is not None and len(names) != self.target.classes):
+            raise ValueError(
+                f"`class_names` must hold {self.target.classes} names. Received: class_names={names!r}"
+            )
+        return tuple(str(name) for name in names)
+
+    @property
+    def image(self) -> Any:
+        """The program's symbol of the explained input."""
+        return self.trace.inputs[self.inputs.explained]
+
+    def place(self, layer: Any) -> layers.Place:
+        return layers.find(self.model, self.trace, layer, self.target.logits)
+
+    def batches(self, fetches: Sequence[Any] = ()) -> Iterator[tuple[slice, Any, Scored]]:
+        """Runs the model over the images; yields each batch's place, instance and scores."""
+        wanted = {symbol.id: symbol for symbol in [*self.target.fetches(), *fetches]}
+        count = len(self.inputs)
+        with closing(_bar(self.progress, count)) as bar:
+            for begin in range(0, count, self.batch_size):
+                part = slice(begin, min(begin + self.batch_size, count))
+                feeds = [
+                    (symbol, np.ascontiguousarray(array[part], dtype=symbol.dtype.as_numpy_dtype))
+                    for symbol, array in zip(self.trace.inputs, self.inputs.feeds, strict=True)
+                ]
+                instance = self.trace.program.run(feeds, list(wanted.values()))
+                asked = None if self.asked is None else self.asked[part]
+                yield part, instance, self.target.scored(instance, asked)
+                bar.update(part.stop - part.start)
+
+    def label(self, index: int) -> str:
+        return class_label(self.class_names[index] if self.class_names else None, index)
+
+    def finish(self, values: np.ndarray, class_index: np.ndarray, reason: str) -> np.ndarray:
+        """Scales maps (n,H,W) of values >= 0 to [0,1] as float32; a blank one gets a warning that says why.
+
+        `{}` in reason is the class.
+        """
+        flat = values.reshape(len(values), -1)
+        empty = flat.max(1) <= 0
+        even = ~empty & (flat.max(1) == flat.min(1))
+        for blank, text in (
+            (empty, reason),
+            (even, "the map of {} has the same value everywhere and is shown as zero"),
+        ):
+            for index in np.unique(class_index[blank]):
+                what = self.label(int(index)) if index >= 0 else "the score"
+                self.notes.append((text.format(what), np.flatnonzero(blank & (class_index == index))))
+        return np.asarray(ops.normalize(values), np.float32)
+
+    def explanation(
+        self,
+        scored: Scored,
+        maps: np.ndarray,
+        raw: np.ndarray,
+        *,
+        method: str,
+        layer: str | None,
+        steps: dict[str, np.ndarray],
+        **parameters: Any,
+    ) -> Explanation:
+        """The result, without the largest steps when they take too much memory."""
+        size = sum(array.nbytes for array in steps.values())
+        if size > _MOST_STEP_BYTES:
+            kept = {name: array for name, array in steps.items() if array.ndim < 4}
+            dropped = ", ".join(name for name in steps if name not in kept)
+            self.notes.append((f"`steps` leaves out {dropped}: {size >> 20} MB for {len(maps)} images", None))
+            steps = kept
+        return Explanation(
+            map=maps,
+            raw=raw,
+            class_index=scored.class_index,
+            score=scored.score,
+            probability=scored.probability,
+            images=self.inputs.shown,
+            method=method,
+            layer=layer,
+            class_names=self.class_names,
+            parameters=parameters | self.parameters,
+            steps=steps,
+            notes=self.notes,
+        )
+
+
+class Collector:
+    """Joins what the batches yield: named arrays, and their scores."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[np.ndarray]] = {}
+        self._scored: list[Scored] = []
+
+    def add(self, scored: Scored, **arrays: np.ndarray) -> None:
+        self._scored.append(scored)
+        for name, array in arrays.items():
+            self._parts.setdefault(name, []).append(array)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        parts = self._parts[name]
+        if len(parts) > 1:
+            self._parts[name] = parts = [np.concatenate(parts)]
+        return parts[0]
+
+    @property
+    def scored(self) -> Scored:
+        first = self._scored[0]
+        return Scored(
+            np.concatenate([s.class_index for s in self._scored]),
+            np.concatenate([s.score for s in self._scored]),
+            np.concatenate([s.probability for s in self._scored]),
+            first.symbol,
+            first.seed,
+        )
+
+
+def _positive(batch_size: Any) -> int:
+    try:
+        value = operator.index(batch_size)
+    except TypeError:
+        value = 0
+    if value < 1 or isinstance(batch_size, bool):
+        raise ValueError(f"`batch_size` must be a positive integer. Received: batch_size={batch_size!r}")
+    return value
+
+
+def _names(model: Any, attribute: str, symbols: Sequence[Any]) -> list[str]:
+    """What the model calls its inputs or outputs; their numbers when it has no names."""
+    names = getattr(model, attribute, None) or ()
+    return list(names) if len(names) == len(symbols) else [str(i) for i in range(len(symbols))]
+
+
+class _Silent:
+    def update(self, count: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class _Callback(_Silent):
+    def __init__(self, function: Callable[[int, int], Any], total: int):
+        self.function, self.done, self.total = function, 0, total
+
+    def update(self, count: int) -> None:
+        self.done += count
+        self.function(self.done, self.total)
+
+
+def _bar(progress: Progress, total: int) -> Any:
+    if not progress:
+        return _Silent()
+    if callable(progress):
+        return _Callback(progress, total)
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, unit="image")

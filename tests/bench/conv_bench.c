@@ -1,0 +1,137 @@
+/* GFLOP/s of convolutions by layer and direction. Build with the core, csrc/kernels and csrc/ops (see test_c.py); run
+ * with a number of threads, an ISA and a set of layers: conv_bench [threads [isa
+ * [lecture|vgg|pointwise|first|depthwise]]] */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+#include "../c/ops.h"
+#include <time.h>
+
+typedef struct {
+    const char *set, *name;
+    int64_t n, side, c, f, k, stride;
+} layer;
+static const layer layers[] = {
+    {"lecture", "28x28 1-16 b32", 32, 28, 1, 16, 3, 1},
+    {"lecture", "14x14 16-32 b32", 32, 14, 16, 32, 3, 1},
+    {"lecture", "7x7 32-64 b32", 32, 7, 32, 64, 3, 1},
+    {"lecture", "3x3 64-128 b32", 32, 3, 64, 128, 3, 1},
+    {"lecture", "28x28 1-16 b1", 1, 28, 1, 16, 3, 1},
+    {"lecture", "14x14 16-32 b1", 1, 14, 16, 32, 3, 1},
+    {"lecture", "7x7 32-64 b1", 1, 7, 32, 64, 3, 1},
+    {"lecture", "3x3 64-128 b1", 1, 3, 64, 128, 3, 1},
+    {"vgg", "224 3-64", 1, 224, 3, 64, 3, 1},
+    {"vgg", "224 64-64", 1, 224, 64, 64, 3, 1},
+    {"vgg", "112 64-128", 1, 112, 64, 128, 3, 1},
+    {"vgg", "112 128-128", 1, 112, 128, 128, 3, 1},
+    {"vgg", "56 128-256", 1, 56, 128, 256, 3, 1},
+    {"vgg", "56 256-256", 1, 56, 256, 256, 3, 1},
+    {"vgg", "56 256-256", 1, 56, 256, 256, 3, 1},
+    {"vgg", "28 256-512", 1, 28, 256, 512, 3, 1},
+    {"vgg", "28 512-512", 1, 28, 512, 512, 3, 1},
+    {"vgg", "28 512-512", 1, 28, 512, 512, 3, 1},
+    {"vgg", "14 512-512", 1, 14, 512, 512, 3, 1},
+    {"vgg", "14 512-512", 1, 14, 512, 512, 3, 1},
+    {"vgg", "14 512-512", 1, 14, 512, 512, 3, 1},
+    {"pointwise", "56 64-256", 1, 56, 64, 256, 1, 1},
+    {"pointwise", "56 256-64", 1, 56, 256, 64, 1, 1},
+    {"pointwise", "28 128-512", 1, 28, 128, 512, 1, 1},
+    {"pointwise", "28 512-128", 1, 28, 512, 128, 1, 1},
+    {"pointwise", "14 256-1024", 1, 14, 256, 1024, 1, 1},
+    {"pointwise", "14 1024-256", 1, 14, 1024, 256, 1, 1},
+    {"pointwise", "7 512-2048", 1, 7, 512, 2048, 1, 1},
+    {"pointwise", "7 2048-512", 1, 7, 2048, 512, 1, 1},
+    {"pointwise", "56 256-512 s2", 1, 56, 256, 512, 1, 2},
+    {"first", "224 3-64 k7 s2", 1, 224, 3, 64, 7, 2},
+    {"first", "224 3-32 k3 s2", 1, 224, 3, 32, 3, 2},
+    {"first", "56 128-128 k3 s2", 1, 56, 128, 128, 3, 2},
+    {"first", "7 512-512 k3", 1, 7, 512, 512, 3, 1},
+    {"first", "35 96-96 k3", 1, 35, 96, 96, 3, 1},
+    {"depthwise", "112 32", 1, 112, 32, 1, 3, 1},
+    {"depthwise", "112 96 s2", 1, 112, 96, 1, 3, 2},
+    {"depthwise", "56 144", 1, 56, 144, 1, 3, 1},
+    {"depthwise", "28 192", 1, 28, 192, 1, 3, 1},
+    {"depthwise", "14 576", 1, 14, 576, 1, 3, 1},
+    {"depthwise", "7 960", 1, 7, 960, 1, 3, 1},
+};
+
+/* On one thread its CPU time, so that whoever else uses the machine disturbs little. */
+static double now(void)
+{
+    struct timespec t;
+    if (cx_threads() > 1) return cx_seconds();
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double best(op_call *c, int direction, int rounds, char *scratch)
+{
+    static const cx_rule truth;
+    double least = 1e9;
+    for (int r = 0; r < rounds; r++) {
+        cx_mode mode[CX_INS] = {CX_SKIP};
+        if (direction) mode[direction - 1] = CX_WRITE;
+        cx_set_team(c->plan.threads);
+        double t = now();
+        if (direction)
+            c->op->backward[0](c->attr, c->in, c->out, c->dout, c->din, mode, scratch, &truth);
+        else
+            c->op->forward[CX_F32](c->attr, c->in, c->out, scratch);
+        t = now() - t;
+        if (t < least) least = t;
+    }
+    cx_set_team(0);
+    return least;
+}
+
+static void *huge(size_t size)
+{
+    cx_block *b = cx_block_new(size + 1);
+    memset(cx_block_data(b), 0, size + 1);
+    return cx_block_data(b);
+}
+static cx_value fast_array(const cx_spec *s)
+{
+    cx_value v = {.spec = *s, .data = huge(size_of(s))};
+    for (int64_t i = 0; i < cx_count(s); i++) put(&v, i, random_unit());
+    return v;
+}
+
+int main(int argc, char **argv)
+{
+    cx_err err = {0};
+    double total[4] = {0};
+    if (cx_start(argc > 2 ? argv[2] : NULL, &err)) return puts(err.msg), 1;
+    cx_set_threads(argc > 1 ? atoi(argv[1]) : 0);
+    printf("%d threads, %s: milliseconds (GFLOP/s) of output, input gradient, kernel gradient, bias gradient\n",
+           cx_threads(), cx_isa_name(cx_get_isa()));
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        const layer *l = &layers[i];
+        if (argc > 3 && strcmp(argv[3], l->set)) continue;
+        const bool depthwise = !strcmp(l->set, "depthwise");
+        op_call c = {.op = depthwise ? &cx_op_depthwise_conv2d : &cx_op_conv2d};
+        int64_t attr[] = {l->stride, l->stride, 1, CX_ABSENT, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1};
+        memcpy(c.attr, attr, sizeof attr);
+        const cx_spec x = {CX_F32, 4, {l->n, l->side, l->side, l->c}}, k = {CX_F32, 4, {l->k, l->k, l->c, l->f}};
+        const cx_spec b = {CX_F32, 1, {depthwise ? l->c : l->f}};
+        c.in[0] = fast_array(&x), c.in[1] = fast_array(&k), c.in[2] = fast_array(&b);
+        if (op_infer(&c, &err)) return puts(err.msg), 1;
+        c.out[0] = fast_array(&c.plan.out[0]), c.dout[0] = fast_array(&c.plan.out[0]);
+        for (int j = 0; j < 3; j++) c.din[j] = fast_array(&c.in[j].spec);
+        size_t size = c.plan.scratch > c.plan.scratch_back ? c.plan.scratch : c.plan.scratch_back;
+        char *scratch = huge(size);
+        const double out = (double)cx_count(&c.out[0].spec),
+                     flop = 2 * out * (double)(l->k * l->k * (depthwise ? 1 : l->c));
+        const int rounds = flop > 1e9 ? 6 : flop > 1e8 ? 20 : 200;
+        printf("%-9s %-16s", l->set, l->name);
+        for (int d = 0; d < 4; d++) {
+            double t = best(&c, d, rounds, scratch);
+            total[d] += t;
+            printf("  %8.3f", t * 1e3);
+            if (d < 3) printf(" (%5.1f)", flop / t * 1e-9);
+        }
+        printf("\n");
+    }
+    printf("sum %22s", "");
+    for (int d = 0; d < 4; d++) printf("  %8.3f%8s", total[d] * 1e3, "");
+    printf("\n");
+    return 0;
+}

@@ -1,0 +1,17 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tensorflow():
+    """TensorFlow with its Keras. Its own warnings at import are not ours to turn into errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = pytest.importorskip("tensorflow")
+        module.keras.backend.image_data_format()
+    return module
