@@ -1,7 +1,7 @@
 """What the lecture's listings do, written against whichever module stands for TensorFlow.
 
-Every function takes `tf`: cnnexplain here, TensorFlow in the live comparison. The calls, their argument names and their
-order are the lecture's, because those are what must work.
+Every function takes `tf`: cnnexplain here, TensorFlow in the live comparison. The calls, their argument names and
+their order are the lecture's, because those are what must work.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ def lecture_network(tf: ModuleType, dtype: str | None = None) -> Any:
     Sequential, layers = tf.keras.models.Sequential, tf.keras.layers
     model = Sequential()
     model.add(
-        layers.Conv2D(FILTERS[0], (3, 3), input_shape=(28, 28, 1), activation="relu", padding="same", dtype=dtype)
+        layers.Conv2D(
+            FILTERS[0], (3, 3), input_shape=(28, 28, 1), activation="relu", padding="same", dtype=dtype
+        )
     )
     model.add(layers.MaxPooling2D(pool_size=(2, 2), dtype=dtype))
     for filters in FILTERS[1:3]:
@@ -49,7 +51,9 @@ def vgg16_layers(tf: ModuleType, classes: int = 1000, size: int = 224, dtype: st
     return tf.keras.models.Model(inputs=inputs, outputs=outputs)
 
 
-def class_activation_maps(tf: ModuleType, model: Any, images: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+def class_activation_maps(
+    tf: ModuleType, model: Any, images: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray]:
     """The original CAM: features of the last convolution, weighted by the predicted class's Dense column."""
     Model = tf.keras.models.Model
     gap_weights = model.layers[-1].get_weights()[0]
@@ -65,7 +69,9 @@ def class_activation_maps(tf: ModuleType, model: Any, images: np.ndarray) -> tup
     return maps, results
 
 
-def saliency(tf: ModuleType, model: Any, images: np.ndarray, class_index: int, num_classes: int) -> tuple[Any, Any]:
+def saliency(
+    tf: ModuleType, model: Any, images: np.ndarray, class_index: int, num_classes: int
+) -> tuple[Any, Any]:
     """The gradient of the cross-entropy with respect to the pixels, and its grey picture."""
     expected_output = tf.one_hot([class_index] * images.shape[0], num_classes)
     with tf.GradientTape() as tape:

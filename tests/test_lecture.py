@@ -1,4 +1,4 @@
-"""The lecture, run as its audience types it, against NumPy twins, arithmetic by hand and (live) Keras on TensorFlow."""
+"""The lecture, run as its audience types it, against NumPy twins, arithmetic and (live) Keras on TensorFlow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def he_weights(shapes: list[tuple[int, ...]], seed: int) -> list[np.ndarray]:
     """Weights on which no activation dies and no class always wins."""
     rng = np.random.default_rng(seed)
     return [
-        rng.normal(0, np.sqrt(2 / np.prod(s[:-1])), s) if len(s) > 1 else rng.normal(0, 0.1, s) for s in shapes
+        rng.normal(0, np.sqrt(2 / np.prod(s[:-1])), s) if len(s) > 1 else rng.normal(0, 0.1, s)
+        for s in shapes
     ]
 
 
@@ -99,7 +100,9 @@ def test_cam_listing(network, images):
 def test_cam_in_one_call_equals_the_listing(network, images):
     maps, results = lecture.class_activation_maps(cx, network, images)
     features = cx.keras.models.Model(network.input, network.layers[-3].output).predict(images, verbose=0)
-    ours = cx.ops.cam(features, network.layers[-1].get_weights()[0], results.argmax(-1), size=(28, 28), order=2)
+    ours = cx.ops.cam(
+        features, network.layers[-1].get_weights()[0], results.argmax(-1), size=(28, 28), order=2
+    )
     np.testing.assert_allclose(ours, np.stack(maps), atol=1e-5 * np.abs(maps).max())
 
 
@@ -129,7 +132,7 @@ def test_grad_cam_listing(network, images):
         features, logits = twin(image[None], weights)
         p, label = softmax(logits)[0], int(logits.argmax())
         heatmap = lecture.grad_cam(cx, network, image[None], label, "conv2d_3")
-        # the label's probability depends on every logit; averaging over pixels gives each channel W's column over 9
+        # the probability depends on every logit; averaging over pixels gives each channel W's column over 9
         channel = (p[label] * (np.eye(10)[label] - p)) @ weights[8].T / 9
         want = np.maximum((features[0] * channel).mean(-1), 0)
         np.testing.assert_allclose(heatmap, want / want.max(), atol=1e-4)
@@ -199,7 +202,7 @@ class TestAgainstKeras:
         np.testing.assert_allclose(got.numpy(), want.numpy(), atol=2e-3 * np.abs(want).max())
 
     def test_grad_cam_on_vgg16_built_from_layers(self, tf):
-        """A tenth of VGG16's image side would leave no map: 96 pixels leave 6x6 at block5_conv3. Float64 throughout."""
+        """Of 96 pixels block5_conv3 leaves 6x6. Float64, so that no gate flips on a rounding."""
         ours = lecture.vgg16_layers(cx, classes=20, size=96, dtype="float64")
         theirs = lecture.vgg16_layers(tf, classes=20, size=96, dtype="float64")
         assert [w.shape for w in ours.get_weights()] == [w.shape for w in theirs.get_weights()]

@@ -629,7 +629,8 @@ def test_memory_stays_flat():
     gc.collect()
     assert sys.getrefcount(x) == count
     assert len(gc.get_objects()) <= objects + 5 and sys.getallocatedblocks() <= blocks + 300
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 4096
+    if "ASAN_OPTIONS" not in os.environ:  # a sanitizer keeps freed memory back
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 4096
     assert cx.faults() == 0
 
 

@@ -28,7 +28,9 @@ def threads():
 def trained_looking(model, seed=0):
     """Weights that keep activations alive."""
     rng = np.random.default_rng(seed)
-    model.set_weights([rng.normal(0, np.sqrt(2 / max(np.prod(w.shape[:-1]), 1)), w.shape) for w in model.get_weights()])
+    model.set_weights(
+        [rng.normal(0, np.sqrt(2 / max(np.prod(w.shape[:-1]), 1)), w.shape) for w in model.get_weights()]
+    )
     return model
 
 

@@ -1,6 +1,7 @@
 /* The module: one function for each registered op, expanded from ops.def, and the few that are not ops. */
 #define CX_IMPORTS_NUMPY
 #include "binding.h"
+#include "../kernels/gemm.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -208,6 +209,23 @@ static int read_environment(void)
     return 0;
 }
 
+/* Tells the kernels where the library of this build is: a bare name lies beside the extension. */
+static int find_blas(PyObject *m)
+{
+    const char *name = cx_blas_library();
+    if (!name) return 0;
+    if (strchr(name, '/')) return cx_blas_path(name), 0;
+    PyObject *spec = PyObject_GetAttrString(m, "__spec__"), *bytes = NULL;
+    PyObject *origin = spec ? PyObject_GetAttrString(spec, "origin") : NULL;
+    const char *file = origin && PyUnicode_FSConverter(origin, &bytes) ? PyBytes_AS_STRING(bytes) : NULL;
+    const char *slash = file ? strrchr(file, '/') : NULL;
+    PyObject *path = slash ? PyBytes_FromStringAndSize(file, slash - file + 1) : NULL;
+    if (path) PyBytes_ConcatAndDel(&path, PyBytes_FromString(name));
+    if (path) cx_blas_path(PyBytes_AS_STRING(path));
+    Py_XDECREF(path), Py_XDECREF(bytes), Py_XDECREF(origin), Py_XDECREF(spec);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 static int execute(PyObject *m)
 {
     if (S.Tensor) {
@@ -215,7 +233,7 @@ static int execute(PyObject *m)
         return -1;
     }
     import_array1(-1);
-    if (read_environment() < 0) return -1;
+    if (read_environment() < 0 || find_blas(m) < 0) return -1;
     return add_tensor_types(m) < 0 || add_variable_type(m) < 0 || add_symbol_types(m) < 0 || add_tape_type(m) < 0 ||
                    add_program_type(m) < 0 || add_instance_type(m) < 0 || add_explain_functions(m) < 0
                ? -1
@@ -241,7 +259,7 @@ static PyMethodDef functions[] = {
     {"set_threads", set_threads, METH_O, "Most threads for one call; 0: all CPUs that this process may use."},
     {"get_threads", get_threads, METH_NOARGS, "Most threads for one call."},
     {"isa", isa, METH_NOARGS, "Instruction set of the kernels: portable, avx2 or avx512."},
-    {"blas", blas, METH_NOARGS, "The BLAS library that float64 uses, or none."},
+    {"blas", blas, METH_NOARGS, "The BLAS library that serves where no tuned kernel does, or none."},
     {"faults", faults, METH_NOARGS, "Allocations made inside kernels so far; must be 0."},
     {"clear_caches", clear_caches, METH_NOARGS, "Returns memory kept for reuse to the system."},
     {"worker_runs", worker_runs, METH_NOARGS, "Parts of kernels that ran on pool threads so far."},

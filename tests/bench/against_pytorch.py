@@ -3,9 +3,12 @@
     pip install '.[bench]' torch==2.13.0
     python tests/bench/against_pytorch.py [--rounds 5]
 
-Prints, for each piece of work, the minimum of both sides in milliseconds and their ratio. Both use every CPU they may;
-PyTorch runs in its better memory format of the two, without gradients for weights where only the input's are asked.
+Prints, for each piece of work, the minimum of both sides in milliseconds and their ratio. Both use every CPU they
+may; PyTorch runs in the better of its two memory formats, without gradients for weights where only the input's are
+asked.
 """
+
+# ruff: noqa: E402  (the environment is cleaned before NumPy loads its BLAS)
 
 from __future__ import annotations
 
@@ -101,7 +104,14 @@ def vgg16_torch() -> nn.Module:
             layers += [nn.Conv2d(channels, filters, 3, padding=1), nn.ReLU(inplace=True)]
             channels = filters
         layers.append(nn.MaxPool2d(2))
-    layers += [nn.Flatten(), nn.Linear(25088, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1000)]
+    layers += [
+        nn.Flatten(),
+        nn.Linear(25088, 4096),
+        nn.ReLU(),
+        nn.Linear(4096, 4096),
+        nn.ReLU(),
+        nn.Linear(4096, 1000),
+    ]
     return nn.Sequential(*layers)
 
 
@@ -145,13 +155,17 @@ def compare(name: str, ours: Callable[[], None], theirs: list[Callable[[], None]
     best = np.min(times, axis=0)
     ratio = best[0] / best[1:].min()
     other = " / ".join(f"{1e3 * t:.1f}" for t in best[1:])
-    print(f"{name:44} cnnexplain {1e3 * best[0]:9.1f} ms   PyTorch (NCHW / NHWC) {other} ms   ratio {ratio:.2f}")
+    print(
+        f"{name:44} cnnexplain {1e3 * best[0]:9.1f} ms   PyTorch (NCHW / NHWC) {other} ms   ratio {ratio:.2f}"
+    )
     return float(ratio)
 
 
 def main() -> None:
     """Runs every comparison."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=6016)
     arguments = parser.parse_args()
