@@ -59,9 +59,9 @@ def modes() -> tuple[list[str], list[str]]:
 
 
 def blas() -> tuple[list[str], list[Path]]:
-    """Macros that tell kernels/ which library to open, and the files to place beside _core.
+    """The macro that tells kernels/ which library to open, and the files to place beside _core.
 
-    A relative CX_BLAS_LIBRARY lies in the directory of _core; CX_BLAS_PREFIX stands before every symbol.
+    CX_BLAS_LIBRARY is an absolute path or, without a slash, a file in the directory of _core.
     """
     choice = switch("BLAS") or "scipy"
     if choice == "none":
@@ -78,7 +78,7 @@ def blas() -> tuple[list[str], list[Path]]:
                 "CNNEXPLAIN_BLAS=system finds no OpenBLAS through pkg-config: install it (Debian: apt-get "
                 "install libopenblas-dev pkg-config) or set CNNEXPLAIN_BLAS=none"
             )
-        return [f'-DCX_BLAS_LIBRARY="{library}"', '-DCX_BLAS_PREFIX=""'], []
+        return [f'-DCX_BLAS_LIBRARY="{library}"'], []
     if choice != "scipy":
         raise SystemExit(f"`CNNEXPLAIN_BLAS` must be one of: scipy, system, none. Received: {choice}")
     try:
@@ -91,7 +91,7 @@ def blas() -> tuple[list[str], list[Path]]:
     folder = Path(scipy_openblas32.get_lib_dir())
     files = sorted(path for path in folder.iterdir() if path.is_file() and is_library(path.name))
     main = next(path for path in files if path.name.startswith("libscipy_openblas"))
-    return [f'-DCX_BLAS_LIBRARY="{main.name}"', '-DCX_BLAS_PREFIX="scipy_"'], files
+    return [f'-DCX_BLAS_LIBRARY="{main.name}"'], files
 
 
 def is_library(name: str) -> bool:
@@ -136,7 +136,7 @@ class Build(build_ext):
         jobs = []
         for source in ext.sources:
             base = bound if "/py/" in source else command
-            if "/kernels/" in source or source.endswith("py/module.c"):
+            if "/kernels/" in source:
                 base = base + self.blas_macros
             jobs.append((base, source, Path(self.build_temp) / Path(source).with_suffix(".o")))
         with ThreadPoolExecutor(self.parallel or cpus()) as pool:

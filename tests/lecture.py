@@ -1,7 +1,7 @@
 """What the lecture's listings do, written against whichever module stands for TensorFlow.
 
-Every function takes `tf`: cnnexplain here, TensorFlow in the live comparison. The calls, their argument names and
-their order are the lecture's, because those are what must work.
+Every function takes `tf`: cnnexplain here, TensorFlow in the live comparison. The calls, their argument names
+and their order are the lecture's, because those are what must work.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lecture, run as its audience types it, against NumPy twins, arithmetic and (live) Keras on TensorFlow."""
+"""The lecture, as its audience types it, against NumPy twins, arithmetic and (live) Keras on TensorFlow."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
     pip install '.[bench]' torch==2.13.0
     python tests/bench/against_pytorch.py [--rounds 5]
 
-Prints, for each piece of work, the minimum of both sides in milliseconds and their ratio. Both use every CPU they
-may; PyTorch runs in the better of its two memory formats, without gradients for weights where only the input's are
-asked.
+Prints, for each piece of work, the minimum of both sides in milliseconds and their ratio. Both use every CPU
+they may; PyTorch runs in the better of its two memory formats, without gradients for weights where only the
+input's are asked.
 """
 
 # ruff: noqa: E402  (the environment is cleaned before NumPy loads its BLAS)
