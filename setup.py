@@ -143,6 +143,7 @@ class Build(build_ext):
             objects = list(pool.map(lambda job: compile_object(*job), jobs))
         if not all(objects):
             raise SystemExit("cnnexplain._core was not built: the C compiler reported errors")
+        self.compiler.force = True  # or an object made in the second of the last link would be left out
         self.compiler.link_shared_object(
             [str(path) for path in objects],
             self.get_ext_fullpath(ext.name),

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
 import time
 
@@ -654,7 +655,11 @@ def test_environment_is_read_at_import():
     def run(**env):
         code = "from cnnexplain import _core as c; print(c.isa(), c.get_threads())"
         return subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **env}
+            [sys.executable, "-c", code],
+            cwd=tempfile.gettempdir(),
+            capture_output=True,
+            text=True,
+            env={**os.environ, **env},
         )
 
     assert run(CNNEXPLAIN_ISA="portable", CNNEXPLAIN_NUM_THREADS="1").stdout.split() == ["portable", "1"]

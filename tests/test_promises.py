@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 
 import lecture
@@ -176,7 +177,9 @@ def test_a_forked_child_computes(network):
         "status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])\n"
         "sys.exit(0 if same and status == 0 else 1)\n"
     )
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=tempfile.gettempdir(), timeout=120, check=False
+    )
     assert done.returncode == 0
     assert network(images).shape == (32, 10)
 

@@ -256,9 +256,7 @@ def assign(variable: Any, value: Any) -> Any:
     updates.
     """
     if state.updates is None:
-        raise ValueError(
-            f"A symbolic tensor has no value to assign to {variable.name}: assign inside a layer's `call`."
-        )
+        return False  # the caller says that a symbol has no value
     state.updates[:] = [pair for pair in state.updates if pair[0] is not variable]
     state.updates.append((variable, value))
     return variable

@@ -1,6 +1,6 @@
 /* GFLOP/s of convolutions by layer and direction. Build with the core, csrc/kernels and csrc/ops (see test_c.py); run
  * with a number of threads, an ISA and a set of layers: conv_bench [threads [isa
- * [lecture|vgg|pointwise|first|depthwise]]] */
+ * [lecture|vgg|pointwise|first|depthwise|dense]]] */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "../c/ops.h"
 #include <time.h>
@@ -51,6 +51,12 @@ static const layer layers[] = {
     {"depthwise", "28 192", 1, 28, 192, 1, 3, 1},
     {"depthwise", "14 576", 1, 14, 576, 1, 3, 1},
     {"depthwise", "7 960", 1, 7, 960, 1, 3, 1},
+    {"dense", "25088-4096 b1", 1, 1, 25088, 4096, 1, 1},
+    {"dense", "4096-4096 b1", 1, 1, 4096, 4096, 1, 1},
+    {"dense", "4096-1000 b1", 1, 1, 4096, 1000, 1, 1},
+    {"dense", "784-1024 b32", 32, 1, 784, 1024, 1, 1},
+    {"dense", "128-10 b32", 32, 1, 128, 10, 1, 1},
+    {"dense", "1024-1024 b1024", 1024, 1, 1024, 1024, 1, 1},
 };
 
 /* On one thread its CPU time, so that whoever else uses the machine disturbs little. */
@@ -106,12 +112,13 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
         const layer *l = &layers[i];
         if (argc > 3 && strcmp(argv[3], l->set)) continue;
-        const bool depthwise = !strcmp(l->set, "depthwise");
-        op_call c = {.op = depthwise ? &cx_op_depthwise_conv2d : &cx_op_conv2d};
+        const bool depthwise = !strcmp(l->set, "depthwise"), dense = !strcmp(l->set, "dense");
+        op_call c = {.op = depthwise ? &cx_op_depthwise_conv2d : dense ? &cx_op_dense : &cx_op_conv2d};
         int64_t attr[] = {l->stride, l->stride, 1, CX_ABSENT, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1};
         memcpy(c.attr, attr, sizeof attr);
-        const cx_spec x = {CX_F32, 4, {l->n, l->side, l->side, l->c}}, k = {CX_F32, 4, {l->k, l->k, l->c, l->f}};
+        cx_spec x = {CX_F32, 4, {l->n, l->side, l->side, l->c}}, k = {CX_F32, 4, {l->k, l->k, l->c, l->f}};
         const cx_spec b = {CX_F32, 1, {depthwise ? l->c : l->f}};
+        if (dense) x = (cx_spec){CX_F32, 2, {l->n, l->c}}, k = (cx_spec){CX_F32, 2, {l->c, l->f}};
         c.in[0] = fast_array(&x), c.in[1] = fast_array(&k), c.in[2] = fast_array(&b);
         if (op_infer(&c, &err)) return puts(err.msg), 1;
         c.out[0] = fast_array(&c.plan.out[0]), c.dout[0] = fast_array(&c.plan.out[0]);
