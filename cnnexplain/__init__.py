@@ -25,8 +25,8 @@ def _load_core() -> Any:
         return importlib.import_module("cnnexplain._core")
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"cnnexplain in {__path__[0]} has no compiled core. In a source folder, either run Python from another "
-            "folder after `pip install .`, or install it in place with `pip install -e .`"
+            f"cnnexplain in {__path__[0]} has no compiled core. In a source folder, either run Python from "
+            "another folder after `pip install .`, or install it in place with `pip install -e .`"
         ) from error
 
 
