@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -659,7 +660,7 @@ def test_environment_is_read_at_import():
             cwd=tempfile.gettempdir(),
             capture_output=True,
             text=True,
-            env={**os.environ, **env},
+            env={**os.environ, "PYTHONPATH": str(Path(cx.__file__).parents[1]), **env},
         )
 
     assert run(CNNEXPLAIN_ISA="portable", CNNEXPLAIN_NUM_THREADS="1").stdout.split() == ["portable", "1"]

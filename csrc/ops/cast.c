@@ -3,13 +3,11 @@
 #include "emit.h"
 #include "generic.h"
 #include "grid.h"
-#include "numbers.h"
 
 #ifndef FROM
 typedef struct {
     const void *from;
     void *to;
-    bool add;
 } pass;
 
 /* low < v < high truncates to a value of the type, as the bounds are exact in both real types. Comparisons with NaN
@@ -59,7 +57,7 @@ static cx_task *const casts[CX_DTYPES][CX_DTYPES] = {
 
 FORWARD(cast_forward)
 {
-    pass p = {in->data, out->data, false};
+    pass p = {in->data, out->data};
     FORWARD_UNUSED;
     if (in->spec.dtype == out->spec.dtype)
         cx_move(in->spec.dtype, cx_count(&in->spec), out->data, in->data, CX_WRITE);
@@ -85,7 +83,7 @@ static void add_widened(void *context, int64_t begin, int64_t end, int worker)
 }
 BACKWARD(cast_backward)
 {
-    pass p = {dout->data, din->data, false};
+    pass p = {dout->data, din->data};
     int64_t n = cx_count(&dout->spec);
     cx_dtype from = dout->spec.dtype, to = din->spec.dtype;
     BACKWARD_UNUSED;

@@ -122,7 +122,7 @@ static PyObject *isa(PyObject *m, PyObject *unused)
 static PyObject *blas(PyObject *m, PyObject *unused)
 {
     (void)m, (void)unused;
-    return PyUnicode_FromString("none");
+    return PyUnicode_DecodeFSDefault(cx_blas_name());
 }
 static PyObject *faults(PyObject *m, PyObject *unused)
 {
