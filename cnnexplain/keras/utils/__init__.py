@@ -37,10 +37,6 @@ def __getattr__(name: str) -> Any:
         from ..saving import serialization
 
         return getattr(serialization, name)
-    if name == "plot_model":
-        from cnnexplain import plot
-
-        return plot.plot_model
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
