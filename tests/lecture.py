@@ -56,16 +56,16 @@ def class_activation_maps(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """The original CAM: features of the last convolution, weighted by the predicted class's Dense column."""
     Model = tf.keras.models.Model
-    gap_weights = model.layers[-1].get_weights()[0]
+    dense_weights = model.layers[-1].get_weights()[0]
     cam_model = Model(inputs=model.input, outputs=(model.layers[-3].output, model.layers[-1].output))
     features, results = cam_model.predict(images)
     maps = []
     for image_index in range(len(images)):
-        features_for_img = features[image_index, :, :, :]
+        features_of_image = features[image_index, :, :, :]
         prediction = np.argmax(results[image_index])
-        class_activation_weights = gap_weights[:, prediction]
-        enlarged = sp.ndimage.zoom(features_for_img, (28 / 3, 28 / 3, 1), order=2)
-        maps.append(np.dot(enlarged, class_activation_weights))
+        class_weights = dense_weights[:, prediction]
+        enlarged = sp.ndimage.zoom(features_of_image, (28 / 3, 28 / 3, 1), order=2)
+        maps.append(np.dot(enlarged, class_weights))
     return maps, results
 
 
@@ -73,38 +73,38 @@ def saliency(
     tf: ModuleType, model: Any, images: np.ndarray, class_index: int, num_classes: int
 ) -> tuple[Any, Any]:
     """The gradient of the cross-entropy with respect to the pixels, and its grey picture."""
-    expected_output = tf.one_hot([class_index] * images.shape[0], num_classes)
+    target = tf.one_hot([class_index] * images.shape[0], num_classes)
     with tf.GradientTape() as tape:
         inputs = tf.cast(images, tf.float32)
         tape.watch(inputs)
         predictions = model(inputs)
-        loss = tf.keras.losses.categorical_crossentropy(expected_output, predictions)
+        loss = tf.keras.losses.categorical_crossentropy(target, predictions)
     gradients = tape.gradient(loss, inputs)
 
-    grayscale_tensor = tf.reduce_sum(tf.abs(gradients), axis=-1)
-    low, high = tf.reduce_min(grayscale_tensor), tf.reduce_max(grayscale_tensor)
-    normalized_tensor = tf.cast(255 * (grayscale_tensor - low) / (high - low), tf.uint8)
-    return gradients, tf.squeeze(normalized_tensor)
+    strength = tf.reduce_sum(tf.abs(gradients), axis=-1)
+    low, high = tf.reduce_min(strength), tf.reduce_max(strength)
+    grey = tf.cast(255 * (strength - low) / (high - low), tf.uint8)
+    return gradients, tf.squeeze(grey)
 
 
 def grad_cam(
-    tf: ModuleType, model: Any, processed_image: Any, predicted_label: int, layer_name: str = "block5_conv3"
+    tf: ModuleType, model: Any, image: Any, label: int, layer_name: str = "block5_conv3"
 ) -> np.ndarray:
     """Grad-CAM of one image: both outputs of one call, the gradient of one with respect to the other."""
     Model, K = tf.keras.models.Model, tf.keras.backend
-    model_grad = Model([model.inputs], [model.get_layer(layer_name).output, model.output])
+    both = Model([model.inputs], [model.get_layer(layer_name).output, model.output])
     with tf.GradientTape() as tape:
-        conv_output_values, predictions = model_grad(processed_image)
-        loss = predictions[:, predicted_label]
-    grads_values = tape.gradient(loss, conv_output_values)
-    grads_values = K.mean(grads_values, axis=(0, 1, 2))
+        maps, predictions = both(image)
+        loss = predictions[:, label]
+    weights = tape.gradient(loss, maps)
+    weights = K.mean(weights, axis=(0, 1, 2))
 
-    conv_output_values = np.squeeze(conv_output_values.numpy())
-    grads_values = grads_values.numpy()
-    for i in range(conv_output_values.shape[-1]):
-        conv_output_values[:, :, i] *= grads_values[i]
-    heatmap = np.mean(conv_output_values, axis=-1)
+    maps = np.squeeze(maps.numpy())
+    weights = weights.numpy()
+    for i in range(maps.shape[-1]):
+        maps[:, :, i] *= weights[i]
+    heatmap = np.mean(maps, axis=-1)
     heatmap = np.maximum(heatmap, 0)
     heatmap /= heatmap.max()
-    del model_grad, conv_output_values, grads_values, loss
+    del both, maps, weights, loss
     return heatmap
