@@ -158,6 +158,12 @@ typedef struct {
     cx_spec out[CX_OUTS]; /* out */
     size_t scratch, scratch_back;
 } cx_plan;
+/* What every infer needs, in core/shape.c. NumPy broadcasting of the given inputs 0..n-1 with CX_ANY carried through;
+ * out->dtype is left alone. */
+cx_code cx_broadcast(const char *op, const cx_spec *in, int n, cx_spec *out, cx_err *err);
+/* axes (may be negative; n CX_ABSENT: all) -> a mask of rank ndim; refuses out of range and duplicates. */
+cx_code cx_axes(const char *op, const cx_list *axes, int ndim, bool *mask, cx_err *err);
+
 typedef struct cx_program cx_program;
 typedef struct cx_node cx_node;
 

@@ -1,5 +1,5 @@
 /* Dtypes and shapes: counting, printing, broadcasting, axes. */
-#include "../ops/generic.h"
+#include "../cnnexplain.h"
 #include <stdio.h>
 
 static const struct {

@@ -30,9 +30,4 @@ static inline bool cx_gate(const cx_rule *rule, bool open, bool positive)
 {
     return (rule->gate == CX_RECTIFIED || open) && (rule->gate == CX_TRUE_GATE || positive);
 }
-
-/* core/shape.c. NumPy broadcasting of the given inputs 0..n-1 with CX_ANY carried through; out->dtype is left alone. */
-cx_code cx_broadcast(const char *op, const cx_spec *in, int n, cx_spec *out, cx_err *err);
-/* axes (may be negative; n CX_ABSENT: all) -> a mask of rank ndim; refuses out of range and duplicates. */
-cx_code cx_axes(const char *op, const cx_list *axes, int ndim, bool *mask, cx_err *err);
 #endif
