@@ -156,3 +156,9 @@ def test_the_types_list_the_same_names():
     from make_stub import STUB, stub
 
     assert STUB.read_text() == stub()
+
+
+def test_every_op_has_its_types():
+    types = (Path(cx.__file__).parent / "_core.pyi").read_text()
+    missing = [name for name in cx._core.op_names() if f"\ndef {name}(" not in types]
+    assert not missing

@@ -166,6 +166,27 @@ static void against_the_formula(problem p)
     op_free(&c);
 }
 
+/* Shapes that take ways of their own: many blocks and parts, rows of dw a page apart, narrow images, deep chains, first
+ * layers, and strides beyond the window. */
+static const problem special[] = {
+    {PLAIN, CX_F32, true, 1, {2, {6, 5}, 20, {0}, 512, {3, 3}, 1, {1, 1}, {1, 1}, {0}}},
+    {PLAIN, CX_F32, true, 0, {9, {7, 7}, 130, {0}, 1024, {1, 1}, 1, {1, 1}, {1, 1}, {0}}},
+    {PLAIN, CX_F64, false, 0, {3, {4, 5}, 300, {0}, 256, {1, 1}, 1, {1, 1}, {1, 1}, {0}}},
+    {PLAIN, CX_F32, true, 1, {3, {5, 6}, 8, {0}, 512, {3, 2}, 2, {1, 2}, {1, 1}, {0}}},
+    {PLAIN, CX_F32, true, 1, {20, {3, 3}, 64, {0}, 48, {3, 3}, 1, {1, 1}, {1, 1}, {0}}},
+    {PLAIN, CX_F32, true, 1, {16, {28, 28}, 1, {0}, 16, {3, 3}, 1, {1, 1}, {1, 1}, {0}}},
+    {PLAIN, CX_F32, true, 1, {2, {61, 60}, 3, {0}, 32, {7, 7}, 1, {2, 2}, {1, 1}, {0}}},
+    {PLAIN, CX_F32, true, 2, {1, {40, 300}, 3, {0}, 17, {3, 5}, 1, {1, 3}, {2, 2}, {2, 5}}},
+    {PLAIN, CX_F32, false, 1, {1, {70, 65}, 33, {0}, 64, {3, 3}, 1, {1, 1}, {1, 1}, {0}}},
+    {PLAIN, CX_F64, true, 1, {2, {20, 21}, 40, {0}, 24, {5, 5}, 1, {3, 2}, {1, 1}, {0}}},
+    {PLAIN, CX_F32, true, 0, {2, {12, 12}, 5, {0}, 20, {2, 2}, 1, {5, 4}, {1, 1}, {0}}},
+    {DEPTHWISE, CX_F32, true, 1, {2, {30, 31}, 1, {0}, 1, {3, 3}, 150, {1, 1}, {1, 1}, {0}}},
+    {DEPTHWISE, CX_F32, true, 1, {1, {40, 41}, 1, {0}, 3, {5, 5}, 33, {2, 2}, {1, 1}, {0}}},
+    {DEPTHWISE, CX_F64, true, 1, {2, {7, 7}, 1, {0}, 1, {3, 3}, 320, {1, 1}, {1, 1}, {0}}},
+    {TRANSPOSED, CX_F32, true, 1, {2, {24, 22}, 16, {0}, 40, {4, 4}, 1, {2, 2}, {1, 1}, {0}}},
+    {TRANSPOSED, CX_F32, true, 0, {1, {64, 63}, 3, {0}, 20, {3, 3}, 1, {2, 2}, {1, 1}, {0}}},
+};
+
 /* One image of a batch alone, moved in memory by one element, with other numbers of threads. */
 static void the_same_bits(problem p)
 {
@@ -298,6 +319,13 @@ int main(int argc, char **argv)
             cx_set_threads(1 + i % 3);
             against_the_formula(p);
             if (i % 2) the_same_bits(p);
+        }
+        for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
+            problem p = special[i];
+            cx_set_threads(1 + (int)(i % 3));
+            settle(&p);
+            against_the_formula(p);
+            the_same_bits(p);
         }
         for (int d = 0; d < 2; d++) not_finite(d ? CX_F64 : CX_F32), empty(d ? CX_F64 : CX_F32);
         rounding();
