@@ -49,6 +49,11 @@ typedef struct {
 cx_axis cx_axis_output(const cx_conv *c, int d);
 /* The outputs of the input gradient that lie at phase, phase + stride, ...: they use the same taps. */
 cx_axis cx_axis_input(const cx_conv *c, int d, int64_t phase);
+static inline int64_t cx_phase_of(const cx_conv *c, int d, int64_t tap) /* that the tap of the kernel reaches */
+{
+    int64_t phase = (tap * c->dilation[d] - c->before[d]) % c->stride[d];
+    return phase < 0 ? phase + c->stride[d] : phase;
+}
 static inline int64_t cx_axis_span(const cx_axis *a) /* what the taps of one output cover */
 {
     return (a->taps - 1) * a->at_step + 1;
@@ -60,9 +65,9 @@ typedef struct {
     int64_t images, groups, inner, outer; /* inner: channels of x in a group; outer: of y */
     int64_t kernel_width;
     bool turned; /* the kernel's last axis is that of x: the input gradient */
-    bool blas;   /* products by the library: of one image each, or their bits would depend on the batch */
+    bool blas;   /* products by the library: of one image each, or their bits could depend on the batch */
 } cx_correlation;
-cx_correlation cx_correlation_output(const cx_conv *c);
+cx_correlation cx_correlation_output(const cx_conv *c, bool blas);
 cx_correlation cx_correlation_input(const cx_conv *c, int64_t phase_h, int64_t phase_w);
 void cx_correlate(const cx_correlation *c, const void *x, const void *w, const void *base, bool bias, void *y,
                   void *scratch);

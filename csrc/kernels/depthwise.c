@@ -5,7 +5,11 @@
 #include <string.h>
 
 #ifndef REAL
-enum { PIECES = 16, VECTORS = 8, SLAB = 128 << 10 };
+enum {
+    PIECES = 16,      /* units that a call is cut into */
+    VECTORS = 8,      /* of channels in a unit */
+    SLAB = 128 << 10, /* bytes of its copy of x */
+};
 
 typedef struct {
     const cx_kernels *k;
@@ -48,8 +52,9 @@ static job job_of(const cx_conv *c, cx_axis h, cx_axis w, bool turned)
     if (j.rows < 1) j.rows = 1;
     j.row_blocks = (h.count + j.rows - 1) / j.rows;
     j.height = (j.rows - 1) * h.step + cx_axis_span(&h);
-    j.copied = cx_line(cx_times((size_t)row, (size_t)j.height));
-    j.line = cx_line(cx_times((size_t)(j.padded * j.k->width), (size_t)w.count));
+    j.copied = j.taps ? cx_line(cx_times((size_t)row, (size_t)j.height)) : 0;
+    const int64_t most_pixels = (w.out + w.to_step - 1) / w.to_step; /* of any phase */
+    j.line = cx_line(cx_times((size_t)(j.padded * j.k->width), (size_t)most_pixels));
     return j;
 }
 static size_t taps_size(const job *j)
@@ -66,7 +71,8 @@ static int64_t units(const job *j)
 }
 static int64_t grain(const job *j)
 {
-    int64_t work = j->rows * j->axis[1].count * j->padded * (j->taps + 2); /* far from peak: memory counts */
+    size_t elements = (size_t)(j->rows * j->axis[1].count * j->padded); /* far from peak: memory counts */
+    int64_t work = (int64_t)cx_times(elements, (size_t)(j->taps + 2));
     return work > CX_GRAIN_FLOP / 8 ? 1 : 1 + CX_GRAIN_FLOP / 8 / (work + 1);
 }
 
@@ -85,18 +91,23 @@ static void copy_row(const job *j, char *to, const char *row, int64_t first, int
     const size_t pitch = (size_t)(j->channels * (j->turned ? j->filters : 1) * width);
     const size_t pixel = (size_t)(j->padded * width), used = (size_t)(wide * filters * width);
     const size_t offset = (size_t)(from * (j->turned ? j->filters : 1) * width);
-    for (int64_t i = 0; i < n; i++, to += pixel) {
-        const char *x = row && first + i >= 0 && first + i < in ? row + (size_t)(first + i) * pitch + offset : NULL;
-        if (!x) {
-            memset(to, 0, pixel);
-            continue;
+    const int64_t left = row ? least(first < 0 ? -first : 0, n) : n, end = in - first < n ? in - first : n;
+    const int64_t last = end > left ? end : left;
+    memset(to, 0, (size_t)left * pixel);
+    if (row && filters == 1 && used == pixel && pitch == pixel) {
+        memcpy(to + (size_t)left * pixel, row + (size_t)(first + left) * pitch, (size_t)(last - left) * pixel);
+    } else {
+        for (int64_t i = left; i < last; i++) {
+            const char *x = row + (size_t)(first + i) * pitch + offset;
+            char *at = to + (size_t)i * pixel;
+            if (filters == 1)
+                memcpy(at, x, used);
+            else
+                (width == 4 ? repeat_float : repeat_double)(at, x, wide, filters);
+            if (used < pixel) memset(at + used, 0, pixel - used);
         }
-        if (filters == 1)
-            memcpy(to, x, used);
-        else
-            (width == 4 ? repeat_float : repeat_double)(to, x, wide, filters);
-        memset(to + used, 0, pixel - used);
     }
+    memset(to + (size_t)last * pixel, 0, (size_t)(n - last) * pixel);
 }
 
 static void copy_window(const job *j, void *copy, int64_t image, int64_t row, int64_t rows, int64_t from, int64_t share)
@@ -186,9 +197,10 @@ static void correlate(const cx_conv *c, cx_axis h, cx_axis w, bool turned, const
 static size_t correlate_scratch(const cx_conv *c, cx_axis h, cx_axis w, bool turned, int *threads)
 {
     job j = job_of(c, h, w, turned);
-    int64_t parts = (units(&j) + grain(&j) - 1) / grain(&j);
+    const int64_t parts = (units(&j) + grain(&j) - 1) / grain(&j);
+    const size_t workers = cx_times((size_t)*threads, j.copied + j.line); /* other phases may use more of them */
     if (parts < *threads) *threads = parts > 1 ? (int)parts : 1;
-    return taps_size(&j) + cx_times((size_t)j.shares, packed_size(&j)) + cx_times((size_t)*threads, j.copied + j.line);
+    return taps_size(&j) + cx_times((size_t)j.shares, packed_size(&j)) + workers;
 }
 
 void cx_depthwise_output(const cx_conv *c, const void *x, const void *w, const void *base, bool bias, void *y,
@@ -212,10 +224,11 @@ size_t cx_depthwise_input_scratch(const cx_conv *c, int *threads)
 {
     size_t size = 0;
     int wanted = 1;
-    for (int64_t i = 0; i < c->stride[0] && i < c->in[0]; i++)
-        for (int64_t j = 0; j < c->stride[1] && j < c->in[1]; j++) {
+    for (int64_t p = 0; p < c->size[0] && p < c->stride[0]; p++) /* phases that no tap reaches need no more */
+        for (int64_t q = 0; q < c->size[1] && q < c->stride[1]; q++) {
+            const cx_axis h = cx_axis_input(c, 0, cx_phase_of(c, 0, p)), w = cx_axis_input(c, 1, cx_phase_of(c, 1, q));
             int most = *threads;
-            size_t one = correlate_scratch(c, cx_axis_input(c, 0, i), cx_axis_input(c, 1, j), true, &most);
+            size_t one = correlate_scratch(c, h, w, true, &most);
             if (one > size) size = one;
             if (most > wanted) wanted = most;
         }

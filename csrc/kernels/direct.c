@@ -50,7 +50,8 @@ static int64_t width_of(const job *j, int64_t columns)
 static int64_t grain(const job *j)
 {
     const cx_layout *l = &j->l;
-    int64_t flop = 4 * j->c->k->lanes * l->images * l->rows * j->c->axis[1].count * (l->depth + 1);
+    int64_t pixels = l->images * l->rows * j->c->axis[1].count;
+    int64_t flop = (int64_t)cx_times((size_t)(4 * j->c->k->lanes * pixels), (size_t)(l->depth + 1));
     return flop > CX_GRAIN_FLOP ? 1 : 1 + CX_GRAIN_FLOP / (flop + 1);
 }
 
@@ -59,20 +60,26 @@ static void pack_panels(void *context, int64_t begin, int64_t end, int worker)
     const job *j = context;
     const cx_correlation *c = j->c;
     const cx_axis *h = &c->axis[0], *w = &c->axis[1];
+    const int64_t last_axis = c->groups * (c->turned ? c->inner : c->outer), wide = 2 * c->k->lanes;
     (void)worker;
-    for (int64_t u = begin; u < end; u++) {
-        const int64_t group = u / j->panels, panel = u % j->panels, first = panel * 2 * c->k->lanes;
-        const int64_t columns = columns_of(j, panel), width = width_of(j, columns);
-        const int64_t last_axis = c->groups * (c->turned ? c->inner : c->outer);
-        char *to = cx_at(c->k, j->packed, (group * j->padded + first) * j->l.depth);
-        for (int64_t p = 0; p < h->taps; p++)
-            for (int64_t q = 0; q < w->taps; q++) {
-                int64_t tap = (h->k + p * h->k_step) * c->kernel_width + w->k + q * w->k_step;
-                int64_t at = c->turned ? (tap * c->outer + first) * last_axis + group * c->inner
-                                       : tap * c->inner * last_axis + group * c->outer + first;
-                cx_pack(c->k, to, width, cx_at(c->k, j->w, at), last_axis, c->inner, columns, c->turned);
-                to = cx_at(c->k, to, c->inner * width);
-            }
+    for (int64_t u = begin; u < end;) {
+        const int64_t group = u / j->panels, panel = u % j->panels, first = panel * wide;
+        const int64_t n = panel + end - u < j->panels ? end - u : j->panels - panel;
+        const int64_t columns = c->blas || panel + n == j->panels ? c->outer - first : n * wide;
+        void *to = cx_at(c->k, j->packed, (group * j->padded + first) * j->l.depth);
+        for (int64_t t = 0; t < h->taps * w->taps; t++) {
+            const int64_t p = t / w->taps, q = t % w->taps;
+            const int64_t tap = (h->k + p * h->k_step) * c->kernel_width + w->k + q * w->k_step;
+            const int64_t at = c->turned ? (tap * c->outer + first) * last_axis + group * c->inner
+                                         : tap * c->inner * last_axis + group * c->outer + first;
+            const void *from = cx_at(c->k, j->w, at);
+            if (c->blas)
+                cx_pack(c->k, cx_at(c->k, to, t * c->inner * columns), columns, from, last_axis, c->inner, columns,
+                        c->turned);
+            else
+                cx_pack_panels(c->k, to, j->l.depth, t * c->inner, from, last_axis, c->inner, columns, c->turned);
+        }
+        u += n;
     }
 }
 
@@ -163,11 +170,11 @@ void cx_correlate(const cx_correlation *c, const void *x, const void *w, const v
 
 void cx_conv_output(const cx_conv *c, const void *x, const void *w, const void *base, bool bias, void *y, void *scratch)
 {
-    cx_correlation r = cx_correlation_output(c);
+    cx_correlation r = cx_correlation_output(c, true);
     cx_correlate(&r, x, w, base, bias, y, scratch);
 }
 size_t cx_conv_output_scratch(const cx_conv *c, int *threads)
 {
-    cx_correlation r = cx_correlation_output(c);
+    cx_correlation r = cx_correlation_output(c, true);
     return cx_correlate_scratch(&r, threads);
 }

@@ -6,11 +6,15 @@
 #include <string.h>
 
 enum {
-    GROUP = 8,                /* panels packed together: memory is read in pieces of a KiB */
-    DEEP = 2 * CX_CHAIN,      /* of the inner dimension at a time */
+    /* Panels and chains of B packed together: pieces of a KiB of each row, or, where B is turned, of 4 KiB of each
+     * column, because memory is slow to start and fast to go on. */
+    GROUP = 8,
+    DEEP = 2,
+    TURNED_GROUP = 2,
+    TURNED_DEEP = 8,
     TALL = 18 * CX_MOST_ROWS, /* rows of a unit */
     THIN_COLUMNS = 1024,      /* of a unit that reads B in place */
-    PIECES = 16,
+    PIECES = 16,              /* units that a call is cut into */
 };
 
 typedef struct {
@@ -18,6 +22,7 @@ typedef struct {
     const cx_kernels *k;
     bool thin;
     int64_t panels, group, groups;      /* of columns */
+    int64_t deep;                       /* chains packed together */
     int64_t row_blocks, products, sums; /* products: results of the batch; sums: products added into each */
     size_t stretches, panel_size;       /* bytes of a worker */
     char *scratch;
@@ -26,8 +31,12 @@ typedef struct {
 static job job_of(const cx_gemm *g)
 {
     job j = {.g = g, .k = cx_kernels_of(g->dtype), .products = 1, .sums = 1};
-    for (int i = 0; i < g->axes; i++) *(g->c_step[i] ? &j.products : &j.sums) *= g->batch[i];
+    for (int i = 0; i < g->axes; i++) {
+        int64_t *n = g->c_step[i] ? &j.products : &j.sums;
+        *n = (int64_t)cx_times((size_t)*n, (size_t)g->batch[i]);
+    }
     j.panels = cx_panels(j.k, g->columns);
+    j.deep = g->turn_b ? TURNED_DEEP : DEEP;
     j.thin = g->rows == 1 && !g->turn_a && !g->turn_b;
     j.row_blocks = (g->rows + TALL - 1) / TALL;
     if (j.thin) {
@@ -37,12 +46,13 @@ static job job_of(const cx_gemm *g)
     } else {
         int64_t units = j.row_blocks * j.products;
         j.group = units ? j.panels * units / PIECES : 1;
-        j.group = j.group < 1 ? 1 : j.group > GROUP ? GROUP : j.group;
+        const int64_t most = g->turn_b ? TURNED_GROUP : GROUP;
+        j.group = j.group < 1 ? 1 : j.group > most ? most : j.group;
         j.groups = (j.panels + j.group - 1) / j.group;
-        int64_t deep = g->inner < DEEP ? g->inner : DEEP;
+        const int64_t deep = g->inner < j.deep * CX_CHAIN ? g->inner : j.deep * CX_CHAIN;
         j.panel_size = cx_line((size_t)(deep * j.group * 2 * j.k->lanes * j.k->width));
     }
-    j.stretches = cx_line(sizeof(cx_stretch) * (size_t)(j.thin ? cx_pieces(g->inner, CX_CHAIN) : DEEP / CX_CHAIN + 1));
+    j.stretches = cx_line(sizeof(cx_stretch) * (size_t)(j.thin ? cx_pieces(g->inner, CX_CHAIN) : j.deep + 1));
     return j;
 }
 static int64_t units(const job *j)
@@ -96,20 +106,18 @@ static void tall_unit(const job *j, const product *o, int64_t row, int64_t group
     cx_stretch *s = (cx_stretch *)mine;
     char *packed = mine + j->stretches;
     cx_tile t = {.stretch = s, .lda = g->lda, .ldc = g->ldc};
-    for (int64_t chain = 0; chain < chains; chain += DEEP / CX_CHAIN) {
-        const int64_t end = chain + DEEP / CX_CHAIN < chains ? chain + DEEP / CX_CHAIN : chains;
+    for (int64_t chain = 0; chain < chains; chain += j->deep) {
+        const int64_t end = chain + j->deep < chains ? chain + j->deep : chains;
         const int64_t from = o->inner * chain / chains, deep = o->inner * end / chains - from;
         t.stretches = 0;
         for (int64_t i = chain; i < end; i++) {
             const int64_t at = o->inner * i / chains - from, n = o->inner * (i + 1) / chains - from - at;
             s[t.stretches++] = (cx_stretch){at * (g->turn_a ? g->lda : 1), n, true};
         }
-        for (int64_t p = first; p < last; p++) {
-            const int64_t column = p * 2 * k->lanes, columns = cx_panel_columns(k, g->columns, p);
-            const void *b = cx_at(k, o->b, g->turn_b ? column * g->ldb + from : from * g->ldb + column);
-            void *panel = cx_at(k, packed, (p - first) * 2 * k->lanes * deep);
-            cx_pack(k, panel, cx_panel_width(k, columns), b, g->ldb, deep, columns, g->turn_b);
-        }
+        const int64_t left = first * 2 * k->lanes, most = (last - first) * 2 * k->lanes;
+        const int64_t columns = g->columns - left < most ? g->columns - left : most;
+        cx_pack_panels(k, packed, deep, 0, cx_at(k, o->b, g->turn_b ? left * g->ldb + from : from * g->ldb + left),
+                       g->ldb, deep, columns, g->turn_b);
         for (int64_t p = first; p < last; p++) {
             const int64_t column = p * 2 * k->lanes;
             t.columns = (int)cx_panel_columns(k, g->columns, p);

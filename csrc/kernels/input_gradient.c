@@ -4,7 +4,7 @@
 #include <string.h>
 
 #ifndef REAL
-enum { PIECES = 16 };
+enum { PIECES = 16 }; /* units that a call is cut into */
 
 typedef struct {
     const cx_conv *c;
@@ -53,7 +53,8 @@ static job job_of(const cx_conv *c)
 static int64_t grain(const job *j)
 {
     const cx_conv *c = j->c;
-    int64_t flop = 2 * j->rows * c->size[0] * c->size[1] * c->channels * j->width * c->filters;
+    size_t filter = (size_t)(c->size[0] * c->size[1] * c->channels * c->filters);
+    int64_t flop = (int64_t)cx_times((size_t)(2 * j->rows * j->width), filter);
     return flop > CX_GRAIN_FLOP ? 1 : 1 + CX_GRAIN_FLOP / (flop + 1);
 }
 static size_t stretches_size(const job *j)
@@ -169,9 +170,7 @@ size_t cx_conv_input_scratch(const cx_conv *c, int *threads)
     int wanted = 1;
     for (int64_t p = 0; p < c->size[0] && p < c->stride[0]; p++)
         for (int64_t q = 0; q < c->size[1] && q < c->stride[1]; q++) {
-            int64_t i = (p * c->dilation[0] - c->before[0]) % c->stride[0];
-            int64_t j = (q * c->dilation[1] - c->before[1]) % c->stride[1];
-            cx_correlation r = cx_correlation_input(c, i < 0 ? i + c->stride[0] : i, j < 0 ? j + c->stride[1] : j);
+            cx_correlation r = cx_correlation_input(c, cx_phase_of(c, 0, p), cx_phase_of(c, 1, q));
             int most = *threads;
             size_t one = cx_correlate_scratch(&r, &most);
             if (one > size) size = one;

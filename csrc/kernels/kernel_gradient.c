@@ -6,7 +6,7 @@
 
 #ifndef REAL
 enum {
-    PIECES = 16,
+    PIECES = 16, /* units that a call is cut into */
     CHAIN = 256,
     PARTS_BYTES = 4 << 20, /* what the partial sums may take together */
     SPREAD = 2048,         /* rows a multiple of this apart keep their lines in a few sets of the caches */
@@ -34,7 +34,7 @@ static int64_t strip_pitch(const job *j, int64_t panels)
 
 static job job_of(const cx_conv *conv)
 {
-    job j = {.c = cx_correlation_output(conv)};
+    job j = {.c = cx_correlation_output(conv, false)};
     const cx_correlation *c = &j.c;
     const cx_axis *w = &c->axis[1];
     j.l = cx_lay_out(c, PIECES);
@@ -66,7 +66,8 @@ static int64_t units_of(const job *j)
 static int64_t grain(const job *j)
 {
     int64_t blocks = (j->blocks + j->parts - 1) / j->parts;
-    int64_t flop = 4 * j->c.k->lanes * j->l.images * j->l.rows * j->c.axis[1].count * (j->l.depth + 1);
+    int64_t pixels = j->l.images * j->l.rows * j->c.axis[1].count;
+    int64_t flop = (int64_t)cx_times((size_t)(4 * j->c.k->lanes * pixels), (size_t)(j->l.depth + 1));
     flop = (int64_t)cx_times((size_t)flop, (size_t)blocks);
     return flop > CX_GRAIN_FLOP ? 1 : 1 + CX_GRAIN_FLOP / (flop + 1);
 }

@@ -68,6 +68,9 @@ static inline int64_t cx_pieces(int64_t n, int64_t chain)
  * columns are. */
 void cx_pack(const cx_kernels *k, void *panel, int64_t width, const void *b, int64_t ld, int64_t rows, int64_t columns,
              bool turned);
+/* Rows row.. of all panels of `columns` columns; each panel is `depth` rows long. */
+void cx_pack_panels(const cx_kernels *k, void *panels, int64_t depth, int64_t row, const void *b, int64_t ld,
+                    int64_t rows, int64_t columns, bool turned);
 /* Panels are two vectors wide, the last one maybe a single vector. */
 static inline int64_t cx_panels(const cx_kernels *k, int64_t columns)
 {

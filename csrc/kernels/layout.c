@@ -10,7 +10,7 @@ cx_axis cx_axis_output(const cx_conv *c, int d)
     return (cx_axis){.in = c->in[d],
                      .out = c->out[d],
                      .count = c->out[d],
-                     .step = c->stride[d],
+                     .step = c->out[d] > 1 ? c->stride[d] : 1,
                      .to_step = 1,
                      .taps = c->size[d],
                      .at = -c->before[d],
@@ -44,7 +44,7 @@ cx_axis cx_axis_input(const cx_conv *c, int d, int64_t phase)
     return a;
 }
 
-static bool by_blas(const cx_correlation *c)
+static bool may_use_blas(const cx_correlation *c)
 {
     return cx_get_isa() == CX_PORTABLE && c->axis[0].taps * c->axis[1].taps * c->inner < INT32_MAX &&
            c->groups * c->outer < INT32_MAX && cx_blas_ready();
@@ -65,7 +65,7 @@ static void flatten(cx_correlation *c)
     c->axis[1].in = c->axis[1].out = c->axis[1].count = 1;
 }
 
-cx_correlation cx_correlation_output(const cx_conv *c)
+cx_correlation cx_correlation_output(const cx_conv *c, bool blas)
 {
     cx_correlation r = {.k = cx_kernels_of(c->dtype),
                         .axis = {cx_axis_output(c, 0), cx_axis_output(c, 1)},
@@ -74,7 +74,7 @@ cx_correlation cx_correlation_output(const cx_conv *c)
                         .inner = c->channels,
                         .outer = c->filters,
                         .kernel_width = c->size[1]};
-    r.blas = by_blas(&r);
+    r.blas = blas && may_use_blas(&r);
     if (!r.blas) flatten(&r);
     return r;
 }
@@ -89,7 +89,7 @@ cx_correlation cx_correlation_input(const cx_conv *c, int64_t phase_h, int64_t p
                         .outer = c->channels,
                         .kernel_width = c->size[1],
                         .turned = true};
-    r.blas = by_blas(&r);
+    r.blas = may_use_blas(&r);
     if (!r.blas) flatten(&r);
     return r;
 }
@@ -132,7 +132,8 @@ cx_layout cx_lay_out(const cx_correlation *c, int64_t blocks)
         extra = taps ? (cx_axis_span(h) - 1) / h->step : 0;
         l.row = h->step * pixels * pixel, l.lda = l.flat ? l.row : w->step * pixel;
     }
-    const int64_t flop = 2 * most(w->count, 1) * most(l.depth, 1) * most(c->outer, 1), all = c->images * h->count;
+    const int64_t flop = most((int64_t)cx_times((size_t)(2 * w->count * l.depth), (size_t)c->outer), 1);
+    const int64_t all = c->images * h->count;
     const int64_t fits = CX_L2 / most(row_bytes, 1) - extra;
     int64_t share = most((all + blocks - 1) / blocks, (CX_GRAIN_FLOP + flop - 1) / flop);
     if (c->blas) share = h->count; /* whatever the batch */

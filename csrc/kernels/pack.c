@@ -24,45 +24,54 @@ int64_t cx_stretch_end(cx_stretch *s, int64_t count)
     return count;
 }
 
-/* panel[r][j] = b[j * ld + r] for whole blocks of 4 x 4 floats or 2 x 2 doubles; returns the columns done. */
-static int64_t turn_blocks(int width, char *panel, int64_t panel_width, const char *b, int64_t ld, int64_t rows,
-                           int64_t columns)
-{
 #if defined(__SSE2__)
-    if (width == 4) {
-        const float *from = (const float *)b;
-        float *to = (float *)panel;
-        int64_t n = columns / 4 * 4, m = rows / 4 * 4;
-        for (int64_t r = 0; r < m; r += 4)
-            for (int64_t j = 0; j < n; j += 4) {
-                const float *p = from + j * ld + r;
-                float *q = to + r * panel_width + j;
-                __m128 v0 = _mm_loadu_ps(p), v1 = _mm_loadu_ps(p + ld), v2 = _mm_loadu_ps(p + 2 * ld),
-                       v3 = _mm_loadu_ps(p + 3 * ld);
-                _MM_TRANSPOSE4_PS(v0, v1, v2, v3);
-                _mm_storeu_ps(q, v0), _mm_storeu_ps(q + panel_width, v1);
-                _mm_storeu_ps(q + 2 * panel_width, v2), _mm_storeu_ps(q + 3 * panel_width, v3);
-            }
-        for (int64_t r = m; r < rows; r++)
-            for (int64_t j = 0; j < n; j++) to[r * panel_width + j] = from[j * ld + r];
-        return n;
-    }
-    const double *from = (const double *)b;
-    double *to = (double *)panel;
-    int64_t n = columns / 2 * 2, m = rows / 2 * 2;
-    for (int64_t r = 0; r < m; r += 2)
-        for (int64_t j = 0; j < n; j += 2) {
-            __m128d v0 = _mm_loadu_pd(from + j * ld + r), v1 = _mm_loadu_pd(from + (j + 1) * ld + r);
-            _mm_storeu_pd(to + r * panel_width + j, _mm_unpacklo_pd(v0, v1));
-            _mm_storeu_pd(to + (r + 1) * panel_width + j, _mm_unpackhi_pd(v0, v1));
-        }
-    for (int64_t r = m; r < rows; r++)
-        for (int64_t j = 0; j < n; j++) to[r * panel_width + j] = from[j * ld + r];
-    return n;
-#else
-    (void)width, (void)panel, (void)panel_width, (void)b, (void)ld, (void)rows, (void)columns;
-    return 0;
+/* r counts rows of the panel, which lie within rows of b. */
+static inline void turn_floats(float *to, int64_t width, const float *from, int64_t ld)
+{
+    __m128 v0 = _mm_loadu_ps(from), v1 = _mm_loadu_ps(from + ld);
+    __m128 v2 = _mm_loadu_ps(from + 2 * ld), v3 = _mm_loadu_ps(from + 3 * ld);
+    _MM_TRANSPOSE4_PS(v0, v1, v2, v3);
+    _mm_storeu_ps(to, v0), _mm_storeu_ps(to + width, v1);
+    _mm_storeu_ps(to + 2 * width, v2), _mm_storeu_ps(to + 3 * width, v3);
+}
+static inline void turn_doubles(double *to, int64_t width, const double *from, int64_t ld)
+{
+    __m128d v0 = _mm_loadu_pd(from), v1 = _mm_loadu_pd(from + ld);
+    _mm_storeu_pd(to, _mm_unpacklo_pd(v0, v1)), _mm_storeu_pd(to + width, _mm_unpackhi_pd(v0, v1));
+}
 #endif
+
+/* panel[r][j] = b[j * ld + r]: squares in registers where the compiler has them, some rows of the panel at a time so
+ * that it stays in the first cache until its lines are full. */
+static void turn(const cx_kernels *k, void *panel, int64_t width, const void *b, int64_t ld, int64_t rows,
+                 int64_t columns)
+{
+    enum { STRIP = 64 };
+    const int64_t size = k->width;
+    for (int64_t first = 0; first < rows; first += STRIP) {
+        const int64_t last = first + STRIP < rows ? first + STRIP : rows;
+        int64_t j = 0;
+#if defined(__SSE2__)
+        const int64_t square = 16 / size, whole = first + (last - first) / square * square;
+        for (; j + square <= columns; j += square) {
+            for (int64_t i = 0; i < square; i++)
+                for (int64_t line = 0; line < STRIP * size; line += 64)
+                    __builtin_prefetch((const char *)b + ((j + i) * ld + last) * size + line);
+            for (int64_t r = first; r < whole; r += square) {
+                if (size == 4)
+                    turn_floats((float *)panel + r * width + j, width, (const float *)b + j * ld + r, ld);
+                else
+                    turn_doubles((double *)panel + r * width + j, width, (const double *)b + j * ld + r, ld);
+            }
+            for (int64_t r = whole; r < last; r++)
+                for (int64_t i = j; i < j + square; i++)
+                    memcpy(cx_at(k, panel, r * width + i), cx_at(k, b, i * ld + r), (size_t)size);
+        }
+#endif
+        for (; j < columns; j++)
+            for (int64_t r = first; r < last; r++)
+                memcpy(cx_at(k, panel, r * width + j), cx_at(k, b, j * ld + r), (size_t)size);
+    }
 }
 
 void cx_pack(const cx_kernels *k, void *panel, int64_t width, const void *b, int64_t ld, int64_t rows, int64_t columns,
@@ -83,11 +92,22 @@ void cx_pack(const cx_kernels *k, void *panel, int64_t width, const void *b, int
             }
         return;
     }
-    int64_t done = turn_blocks(k->width, to, width, from, ld, rows, columns);
-    for (int64_t j = done; j < columns; j++)
-        for (int64_t r = 0; r < rows; r++)
-            memcpy(to + (size_t)(r * width + j) * size, from + (size_t)(j * ld + r) * size, size);
+    turn(k, panel, width, b, ld, rows, columns);
     for (int64_t r = 0; rest && r < rows; r++) memset(to + (size_t)(r * width + columns) * size, 0, rest);
+}
+
+void cx_pack_panels(const cx_kernels *k, void *panels, int64_t depth, int64_t row, const void *b, int64_t ld,
+                    int64_t rows, int64_t columns, bool turned)
+{
+    const int64_t wide = 2 * k->lanes, some = turned ? rows : 16; /* a few rows of B are read to their ends */
+    for (int64_t r = 0; r < rows; r += some) {
+        const int64_t n = rows - r < some ? rows - r : some;
+        for (int64_t first = 0; first < columns; first += wide) {
+            const int64_t used = columns - first < wide ? columns - first : wide, width = cx_panel_width(k, used);
+            cx_pack(k, cx_at(k, panels, first * depth + (row + r) * width), width,
+                    cx_at(k, b, turned ? first * ld + r : r * ld + first), ld, n, used, turned);
+        }
+    }
 }
 
 void cx_tiles(const cx_kernels *k, cx_tile t, int64_t rows, bool across)

@@ -74,8 +74,28 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-void cx_convolve_plan(const cx_conv *c, bool transposed, bool bias, cx_plan *plan)
+/* Whole sizes stay far below 2^63 from here on: no array is that large, but a padded image or one without channels
+ * could claim to be. */
+static cx_code bounded(const char *op, const cx_conv *c, cx_err *err)
 {
+    const size_t limit = (size_t)1 << 50;
+    size_t padded = 1, out = 1, window = 1, all = (size_t)(c->groups * c->channels + c->groups * c->filters + 1);
+    for (int d = 0; d < 2; d++) {
+        const int64_t reach = (c->size[d] - 1) * c->dilation[d] + 1;
+        const size_t moves = cx_times((size_t)(c->out[d] + 1), (size_t)c->stride[d]);
+        padded = cx_times(padded, (size_t)reach + moves + (size_t)c->in[d]);
+        out = cx_times(out, (size_t)(c->out[d] + c->in[d] + 1)), window = cx_times(window, (size_t)c->size[d]);
+    }
+    const size_t images = (size_t)c->images + 1;
+    if (cx_times(padded, all) < limit && cx_times(cx_times(out, images), all) < limit &&
+        cx_times(cx_times(window, all), all) < limit)
+        return CX_OK;
+    return cx_fail(err, CX_EVALUE, "%s: the padded image, the kernel or the output would be too large", op);
+}
+
+cx_code cx_convolve_plan(const char *op, const cx_conv *c, bool transposed, bool bias, cx_plan *plan, cx_err *err)
+{
+    if (bounded(op, c, err)) return err->code;
     const bool each = by_channel(c);
     const int most = plan->threads;
     int threads = 1;
@@ -87,6 +107,7 @@ void cx_convolve_plan(const cx_conv *c, bool transposed, bool bias, cx_plan *pla
     plan->scratch = transposed ? input : output;
     plan->scratch_back = larger(larger(transposed ? output : input, kernel), sums);
     plan->threads = threads;
+    return CX_OK;
 }
 void cx_convolve_forward(const cx_conv *c, bool transposed, const cx_value *in, const cx_value *out, void *scratch)
 {
@@ -168,7 +189,7 @@ static cx_code conv2d_infer(const void *attr, const cx_spec *in, cx_plan *plan, 
                                           cx_convolve_pad(&a->pads, 2 * d), cx_convolve_pad(&a->pads, 2 * d + 1));
     if (cx_convolve_known(in, y)) {
         cx_conv c = cx_conv_of(a, &in[0], &in[1], y);
-        cx_convolve_plan(&c, false, in[2].ndim != CX_ABSENT, plan);
+        return cx_convolve_plan("conv2d", &c, false, in[2].ndim != CX_ABSENT, plan, err);
     }
     return CX_OK;
 }
@@ -257,7 +278,7 @@ static cx_code conv2d_transpose_infer(const void *attr, const cx_spec *in, cx_pl
     }
     if (cx_convolve_known(in, y)) {
         cx_conv c = cx_conv_transpose_of(a, &in[0], &in[1], y);
-        cx_convolve_plan(&c, true, in[2].ndim != CX_ABSENT, plan);
+        return cx_convolve_plan("conv2d_transpose", &c, true, in[2].ndim != CX_ABSENT, plan, err);
     }
     return CX_OK;
 }

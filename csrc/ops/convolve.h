@@ -30,7 +30,7 @@ int64_t cx_convolve_pad(const cx_list *pads, int place);
 bool cx_convolve_known(const cx_spec *in, const cx_spec *out);
 
 /* transposed: the op's output is the convolution's input, and the other way round. */
-void cx_convolve_plan(const cx_conv *c, bool transposed, bool bias, cx_plan *plan);
+cx_code cx_convolve_plan(const char *op, const cx_conv *c, bool transposed, bool bias, cx_plan *plan, cx_err *err);
 void cx_convolve_forward(const cx_conv *c, bool transposed, const cx_value *in, const cx_value *out, void *scratch);
 void cx_convolve_backward(const cx_conv *c, bool transposed, const cx_value *in, const cx_value *dout,
                           const cx_value *din, const cx_mode *mode, void *scratch);

@@ -9,12 +9,25 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* Sizes are multiplied from here on: what cannot be an array is refused. Empty ones count with 1 for each 0. */
+static cx_code too_large(const cx_spec *in, const cx_spec *out, cx_err *err)
+{
+    const cx_spec *all[] = {&in[0], &in[1], out};
+    size_t size;
+    for (int i = 0; i < 3; i++) {
+        cx_spec s = *all[i];
+        for (int d = 0; d < s.ndim; d++) s.dim[d] += s.dim[d] == 0;
+        if (cx_bytes(&s, &size, err)) return err->code;
+    }
+    return CX_OK;
+}
+
 /* ---- dense: x (..., k), kernel (k, u), bias (u) -> (..., u) ---- */
 
 static int64_t rows_of(const cx_spec *x)
 {
     int64_t rows = 1;
-    for (int d = 0; d + 1 < x->ndim; d++) rows *= x->dim[d];
+    for (int d = 0; d + 1 < x->ndim; d++) rows = (int64_t)cx_times((size_t)rows, (size_t)x->dim[d]);
     return rows;
 }
 /* The kernel gradient is that of a 1 x 1 convolution over the rows. */
@@ -71,6 +84,7 @@ static cx_code dense_infer(const void *attr, const cx_spec *in, cx_plan *plan, c
     plan->out[0] = *x;
     plan->out[0].dim[x->ndim - 1] = kernel->dim[1];
     if (!cx_known(x) || !cx_known(kernel)) return CX_OK;
+    if (too_large(in, &plan->out[0], err)) return err->code;
     cx_gemm output = dense_output(x, kernel), input = dense_input(x, kernel);
     cx_conv c = dense_conv(x, kernel);
     int t[3] = {plan->threads, plan->threads, plan->threads};
@@ -207,6 +221,7 @@ static cx_code matmul_infer(const void *attr, const cx_spec *in, cx_plan *plan, 
     out->dtype = in[0].dtype;
     out->dim[out->ndim++] = rows[0], out->dim[out->ndim++] = columns[1];
     if (!cx_known(&in[0]) || !cx_known(&in[1])) return CX_OK;
+    if (too_large(in, out, err)) return err->code;
     products p = products_of(t, &in[0], &in[1], out);
     int s[3] = {plan->threads, plan->threads, plan->threads};
     plan->scratch = cx_gemm_scratch(&p.output, &s[0]);

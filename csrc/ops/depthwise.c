@@ -47,7 +47,7 @@ static cx_code depthwise_conv2d_infer(const void *attr, const cx_spec *in, cx_pl
                                           cx_convolve_pad(&a->pads, 2 * d), cx_convolve_pad(&a->pads, 2 * d + 1));
     if (cx_convolve_known(in, y)) {
         cx_conv c = conv_of(a, &in[0], &in[1], y);
-        cx_convolve_plan(&c, false, in[2].ndim != CX_ABSENT, plan);
+        return cx_convolve_plan("depthwise_conv2d", &c, false, in[2].ndim != CX_ABSENT, plan, err);
     }
     return CX_OK;
 }
