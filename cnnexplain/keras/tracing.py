@@ -262,6 +262,11 @@ def assign(variable: Any, value: Any) -> Any:
     return variable
 
 
+def latest(variable: Any) -> Any:
+    """What a trace has assigned to `variable` so far, or the variable: a shared layer updates it once per call."""
+    return next((value for held, value in state.updates or () if held is variable), variable)
+
+
 def next_seed(generator: Any) -> Any:
     """The (seed, counter) of a generator's next draw; inside a trace its counter becomes an update."""
     if state.draws is None:

@@ -367,3 +367,17 @@ def test_compiling_again_forgets_the_loss():
     model.compile("sgd")
     with pytest.raises(ValueError, match="No loss"):
         model.fit(np.zeros((4, 12, 12, 1)), np.zeros(4), verbose=0)
+
+
+def test_a_shared_batch_normalization_moves_once_per_call():
+    first, second = keras.Input((3,)), keras.Input((3,))
+    norm = keras.layers.BatchNormalization(momentum=0.9)
+    model = keras.Model([first, second], keras.layers.Add()([norm(first), norm(second)]))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(1, 2, (8, 3)).astype("float32"), rng.normal(-3, 1, (8, 3)).astype("float32")
+    model.fit([a, b], np.zeros((8, 3)), batch_size=8, verbose=0)
+    mean = (0.1 * a.mean(0)) * 0.9 + 0.1 * b.mean(0)
+    variance = (0.9 + 0.1 * a.var(0)) * 0.9 + 0.1 * b.var(0)
+    np.testing.assert_allclose(norm.moving_mean.numpy(), mean, rtol=1e-5)
+    np.testing.assert_allclose(norm.moving_variance.numpy(), variance, rtol=1e-5)

@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnexplain import _core
 
-from .. import constraints, initializers, regularizers
+from .. import constraints, initializers, regularizers, tracing
 from .base import Layer, real_input
 from .input_spec import InputSpec
 
@@ -146,7 +146,7 @@ class BatchNormalization(Layer):
         if training and self.trainable:
             y, mean, variance = _core.batch_norm_training(x, self.gamma, self.beta, epsilon=self.epsilon)
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                kept = _core.multiply(moving, self.momentum)
+                kept = _core.multiply(tracing.latest(moving), self.momentum)
                 moving.assign(kept + _core.stop_gradient(batch) * (1.0 - self.momentum))
         else:
             y = _core.batch_norm(
