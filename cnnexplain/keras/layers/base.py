@@ -183,16 +183,22 @@ class Layer(VariableHolder, Described):
             self.set_weights(self.__dict__["_initial_weights"])
             self.__dict__["_initial_weights"] = None
 
+    @property
+    def _fits_inputs(self) -> bool:
+        """Does `call` bring each input to its own dtype? Otherwise all go to the layer's."""
+        return False
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not args and not kwargs:
             raise ValueError(f"Layer {self.name} was called without inputs.")
-        dtype = self._dtype or config.floatx()
-        args = tuple(_convert_structure(value, dtype) for value in args)
-        if kwargs:
-            kwargs = {
-                key: _convert_structure(value, dtype) if key != "training" else value
-                for key, value in kwargs.items()
-            }
+        if not self._fits_inputs:
+            dtype = self._dtype or config.floatx()
+            args = tuple(_convert_structure(value, dtype) for value in args)
+            if kwargs:
+                kwargs = {
+                    key: _convert_structure(value, dtype) if key != "training" else value
+                    for key, value in kwargs.items()
+                }
         if state.depth == 0:
             for leaf in (
                 tree.flatten([args, kwargs]) if kwargs or len(args) != 1 or tree.is_nested(args[0]) else args

@@ -94,6 +94,10 @@ class Model(Trainer, InputFitting, Layer):
         return self._graph is not None and type(self).call is Model.call
 
     @property
+    def _fits_inputs(self) -> bool:
+        return self._functional
+
+    @property
     def layers(self) -> list[Layer]:
         """The layers in Keras's order, input layers included."""
         if self._graph is not None:
