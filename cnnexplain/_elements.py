@@ -27,6 +27,7 @@ def map_leaves(function: Callable, *items: Any) -> Any:
 
 
 def leaves(item: Any) -> list[Any]:
+    """The leaves of one element, in order."""
     if isinstance(item, dict):
         return [leaf for key in item for leaf in leaves(item[key])]
     if isinstance(item, tuple):
@@ -46,6 +47,7 @@ def stored(leaf: Any) -> Any:
 
 
 def is_text(leaf: Any) -> bool:
+    """Whether a leaf, or the first entry of a nested list, is text."""
     while isinstance(leaf, (list, tuple)) and leaf:
         leaf = leaf[0]
     return isinstance(leaf, (str, bytes))
@@ -61,10 +63,12 @@ def given(leaf: Any) -> Any:
 
 
 def shown(item: Any) -> Any:
+    """An element as users see it."""
     return map_leaves(given, item)
 
 
 def kept(item: Any) -> Any:
+    """An element as it is kept between the steps."""
     return map_leaves(stored, item)
 
 

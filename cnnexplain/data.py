@@ -87,7 +87,7 @@ class Dataset:
         self._partial = partial
         self._spec = spec
 
-    # ---- sources
+    # sources
 
     @staticmethod
     def from_tensor_slices(tensors: Any, name: str | None = None) -> Dataset:
@@ -188,7 +188,7 @@ class Dataset:
         count = _UNKNOWN if _UNKNOWN in counts else min(known, default=_INFINITE)
         return Dataset(make, count, partial=any(part._partial for part in parts))
 
-    # ---- iteration
+    # iteration
 
     def _items(self) -> Iterator[Any]:
         if self._rows is None:
@@ -244,7 +244,7 @@ class Dataset:
         count = {_INFINITE: "infinite", _UNKNOWN: "unknown"}.get(self._count, self._count)
         return f"<Dataset of {count} elements>"
 
-    # ---- steps that choose and order elements
+    # steps that choose and order elements
 
     def _chosen(self, make: Callable[[], Iterator[Any]], count: int) -> Dataset:
         return Dataset(make, count, self._rows, self._partial, self._spec)
@@ -370,7 +370,7 @@ class Dataset:
         partial = self._partial or dataset._partial
         return Dataset(lambda: itertools.chain(self._items(), dataset._items()), total, partial=partial)
 
-    # ---- steps that change elements
+    # steps that change elements
 
     def map(
         self,

@@ -53,40 +53,49 @@ class DType:
 
     @property
     def as_numpy_dtype(self) -> type:
+        """The NumPy scalar type."""
         if self.name == "bfloat16":
             raise TypeError("NumPy has no bfloat16; cast to float32 first")
         return np.dtype(self.name).type
 
     @property
     def base_dtype(self) -> DType:
+        """This dtype: there are no reference types."""
         return self
 
     @property
     def is_floating(self) -> bool_:
+        """Whether its values are real numbers."""
         return "float" in self.name
 
     @property
     def is_integer(self) -> bool_:
+        """Whether its values are whole numbers."""
         return "int" in self.name
 
     @property
     def is_bool(self) -> bool_:
+        """Whether it is bool."""
         return self.name == "bool"
 
     @property
     def is_complex(self) -> bool_:
+        """Never: there are no complex tensors."""
         return False
 
     @property
     def size(self) -> int:
+        """Bytes of one element."""
         return 2 if self.name == "bfloat16" else np.dtype(self.name).itemsize
 
     @property
     def min(self) -> Any:
+        """The least value."""
         return self._limit("min", False)
 
     @property
     def max(self) -> Any:
+        """The greatest value."""
         return self._limit("max", True)
 
     def _limit(self, which: str, truth: bool_) -> Any:
@@ -168,21 +177,26 @@ class TensorShape(tuple):
     __slots__ = ()
 
     def as_list(self) -> list[int | None]:
+        """The dimensions as a list."""
         return list(self)
 
     @property
     def rank(self) -> int:
+        """How many dimensions there are."""
         return len(self)
 
     @property
     def ndims(self) -> int:
+        """The same as `rank`."""
         return len(self)
 
     @property
     def dims(self) -> list[int | None]:
+        """The same as `as_list()`."""
         return list(self)
 
     def is_fully_defined(self) -> bool_:
+        """Whether every dimension is known."""
         return None not in self
 
     def num_elements(self) -> int | None:
@@ -190,16 +204,19 @@ class TensorShape(tuple):
         return None if None in self else int(np.prod(self, dtype=np.int64))
 
     def is_compatible_with(self, other: Any) -> bool_:
+        """Whether a tensor could have both shapes."""
         other = tuple(other)
         return len(self) == len(other) and all(
             a is None or b is None or a == b for a, b in zip(self, other, strict=True)
         )
 
     def assert_is_compatible_with(self, other: Any) -> None:
+        """Raises ValueError unless a tensor could have both shapes."""
         if not self.is_compatible_with(other):
             raise ValueError(f"shapes {tuple(self)} and {tuple(other)} are not compatible")
 
     def concatenate(self, other: Any) -> TensorShape:
+        """These dimensions, then those of other."""
         return self + other
 
     def __getitem__(self, key: Any) -> Any:

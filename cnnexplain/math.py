@@ -29,7 +29,7 @@ def _pair(x: Any, y: Any) -> tuple[Any, Any]:
     return (x, second) if not isinstance(x, (np.ndarray, np.generic)) else (first, second)
 
 
-# ---- one input
+# one input
 
 
 def abs(x: Any, name: str | None = None) -> Any:  # noqa: A001
@@ -209,7 +209,7 @@ def cumsum(
     return _core.cumsum(x, axis=axis, exclusive=exclusive, reverse=reverse)
 
 
-# ---- two inputs
+# two inputs
 
 
 def add(x: Any, y: Any, name: str | None = None) -> Any:

@@ -26,7 +26,7 @@ from .math import (
 from .ordering import top_k
 from .reductions import in_top_k, zero_fraction
 
-# ---- activations
+# activations
 
 
 def relu(features: Any, name: str | None = None) -> Any:
@@ -80,7 +80,7 @@ def silu(features: Any, beta: float = 1.0) -> Any:
 
 swish = silu
 
-# ---- windows: convolution and pooling
+# windows: convolution and pooling
 
 
 def _two(value: Any, name: str, data_format: str) -> tuple[int, int]:
@@ -332,7 +332,7 @@ def depth_to_space(input: Any, block_size: int, data_format: str = "NHWC", name:
     return _laid_out(input, data_format, compute)
 
 
-# ---- bias, noise, normalisation
+# bias, noise, normalisation
 
 
 def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | None = None) -> Any:
@@ -436,7 +436,7 @@ def l2_loss(t: Any, name: str | None = None) -> Any:
     return _core.multiply(_core.reduce_sum(_core.square(t)), 0.5)
 
 
-# ---- losses
+# losses
 
 
 def softmax_cross_entropy_with_logits(

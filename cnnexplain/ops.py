@@ -19,12 +19,21 @@ __all__ = ["cam", "grad_cam", "saliency", "max_pool_with_argmax", "max_unpool", 
 METHODS = ("nearest", "bilinear", "bicubic", "zoom0", "zoom1", "zoom2", "zoom3")
 
 
+def _array(name: str, value: Any) -> np.ndarray:
+    """value as NumPy reads it."""
+    try:
+        return np.asarray(value)
+    except (ValueError, RuntimeError) as error:  # rows of different lengths; a tensor that needs gradients
+        raise TypeError(f"`{name}` must be an array of numbers. Received: {error}") from error
+
+
 def _floats(name: str, value: Any, *others: Any) -> np.ndarray:
     """value as an aligned float32 or float64 array; float64 also when one of the others is."""
-    array = np.asarray(value)
+    array = _array(name, value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"`{name}` must be an array of numbers. Received: an array of dtype {array.dtype}")
-    dtype = np.result_type(np.float32, array.dtype, *(np.asarray(other).dtype for other in others))
+    partners = [other.dtype for other in map(np.asarray, others) if other.dtype.kind in "fiub"]
+    dtype = np.result_type(np.float32, array.dtype, *partners)
     if dtype not in (np.float32, np.float64):
         raise TypeError(f"`{name}` must be float32 or float64. Received: an array of dtype {array.dtype}")
     array = array.astype(dtype, copy=False)
@@ -55,7 +64,7 @@ def _size(size: Any) -> tuple[int, int]:
 
 def _whole(name: str, value: Any) -> np.ndarray:
     """An int64 array."""
-    array = np.asarray(value)
+    array = _array(name, value)
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"`{name}` must hold integers. Received: an array of dtype {array.dtype}")
     return array.astype(np.int64)
@@ -99,8 +108,8 @@ def cam(
         index = np.full(len(array), index)
     if order is not None and size is None:
         raise ValueError(f"`order` says how to enlarge to `size`, which is missing. Received: order={order}")
-    if order is not None and order not in (0, 1, 2, 3):
-        raise ValueError(f"`order` must be None, 0, 1, 2 or 3. Received: order={order}")
+    if order is not None and (isinstance(order, bool) or order not in (0, 1, 2, 3)):
+        raise ValueError(f"`order` must be None, 0, 1, 2 or 3. Received: order={order!r}")
     method = "bilinear" if order is None else f"zoom{int(order)}"
     return _core.explain_cam(array, matrix, index, None if size is None else _size(size), method)
 
@@ -193,6 +202,12 @@ def max_pool_with_argmax(
         pair = np.asarray(value)
         if pair.dtype.kind not in "iu" or pair.shape not in ((), (2,)) or (pair < 1).any():
             raise ValueError(f"`{name}` must be a tuple of 2 positive integers. Received: {name}={value}")
+    window = np.broadcast_to(pool_size, 2)
+    if str(padding).lower() == "valid" and (window > array.shape[1:3]).any():
+        raise ValueError(
+            "`pool_size` must not exceed the height and width of `x` where `padding` is 'valid'. Received: "
+            f"pool_size={pool_size}, x.shape={array.shape}"
+        )
     pooled, switches = _core.max_pool_with_argmax(array, pool_size=pool_size, strides=steps, padding=padding)
     return pooled.numpy(), switches.numpy()
 

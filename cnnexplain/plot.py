@@ -153,9 +153,12 @@ def explanation_figure(
     return figure
 
 
-def _row_label(e: Explanation, row: int) -> str:
-    from .explain.explanation import class_label
+def class_label(name: str | None, index: int) -> str:
+    """How a class is called in titles: its name, else its number."""
+    return name if name is not None else f"class {index}"
 
+
+def _row_label(e: Explanation, row: int) -> str:
     index = int(e.class_index[row])
     if index < 0:
         return f"score {e.score[row]:.3g}"

@@ -143,6 +143,7 @@ class GradientTape(_core.GradientTape):
 
 
 def zeros_like(t: Any) -> Any:
+    """A tensor of zeros of the shape and dtype of t."""
     return _core.tensor(np.zeros(t.shape, t.dtype.name))
 
 

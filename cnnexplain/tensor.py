@@ -40,6 +40,11 @@ def _array(t: Any) -> np.ndarray:
     return np.asarray(t)
 
 
+def _own_lines(text: str) -> str:
+    """Numbers that take several lines begin on a line of their own."""
+    return "\n" + text if "\n" in text else text
+
+
 class _Common:
     """What Tensor and Variable share at the level of Python."""
 
@@ -104,11 +109,14 @@ class Tensor(_Common, _core.Tensor):
 
     def __repr__(self) -> str:
         array = _array(self)
-        shown = repr(array) if array.ndim else repr(array.item())
+        shown = _own_lines(repr(array) if array.ndim else repr(array.item()))
         return f"<tf.Tensor: shape={self.shape}, dtype={self.dtype.name}, numpy={shown}>"
 
     def __str__(self) -> str:
-        return f"tf.Tensor({_array(self)}, shape={self.shape}, dtype={self.dtype.name})"
+        return f"tf.Tensor({_own_lines(str(_array(self)))}, shape={self.shape}, dtype={self.dtype.name})"
+
+    def __format__(self, spec: str) -> str:
+        return super().__format__(spec) if spec else str(_array(self))
 
     def set_shape(self, shape: Any) -> None:
         """Checks the shape; there is nothing to set."""
@@ -142,6 +150,9 @@ class Symbol(_core.Symbol, Tensor):
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype.name}, name={self.name}>"
 
     __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
 
     def __reduce__(self) -> tuple:
         raise TypeError("a symbolic tensor cannot be pickled; save the model instead")
@@ -221,7 +232,7 @@ class Variable(_Common, _core.Variable):
 
     def __repr__(self) -> str:
         array = _array(self)
-        shown = repr(array) if array.ndim else repr(array.item())
+        shown = _own_lines(repr(array) if array.ndim else repr(array.item()))
         return f"<tf.Variable {self.name!r} shape={self.shape} dtype={self.dtype.name}, numpy={shown}>"
 
     def _twin(self, state: dict) -> Variable:
@@ -248,7 +259,7 @@ def _rebuild_variable(cls: type[Variable], value: np.ndarray, trainable: bool, s
     return v
 
 
-# ---- indexing with arrays ----
+# indexing with arrays
 def _is_array_key(item: Any) -> bool:
     if item is None or item is Ellipsis or isinstance(item, slice):
         return False

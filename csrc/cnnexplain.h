@@ -119,9 +119,6 @@ const char *cx_isa_name(cx_isa isa);
  */
 cx_code cx_start(const char *isa, cx_err *err);
 
-/* ---- core/random.c: counter-based (Philox 4x32-10), the same bits for any number of threads ---- */
-void cx_philox(uint64_t seed, uint64_t counter, uint64_t block, uint32_t out[4]);
-
 /* ---- ops ---- */
 /* What an op is to an interpreter other than forward and backward (LRP, the deconvnet). */
 typedef enum { CX_LINEAR, CX_GATE, CX_ROUTE, CX_SUM, CX_VIEW, CX_OTHER } cx_kind;

@@ -417,3 +417,30 @@ class TestAgainstTensorFlow:
         low, high = tf.reduce_min(grey), tf.reduce_max(grey)
         want = tf.cast(255 * (grey - low) / (high - low), tf.uint8).numpy()
         assert np.abs(ops.saliency(gradients, to_uint8=True).astype(int) - want).max() <= 1
+
+
+class TestWhatIsWrongIsNamed:
+    maps = np.ones((1, 2, 2, 3), np.float32)
+
+    def test_the_argument_that_is_no_array(self):
+        with pytest.raises(TypeError, match="`gradients` must be an array of numbers"):
+            ops.grad_cam(self.maps, None)
+        with pytest.raises(TypeError, match="`gradients` must be an array of numbers.*inhomogeneous"):
+            ops.saliency([[1.0, 2.0], [3.0]])
+
+    def test_an_array_that_refuses_to_be_read(self):
+        class Guarded:
+            def __array__(self, dtype=None, copy=None):
+                raise RuntimeError("detach it first")
+
+        with pytest.raises(TypeError, match="`maps` must be an array of numbers. Received: detach it first"):
+            ops.normalize(Guarded())
+
+    def test_a_switch_is_no_order(self):
+        with pytest.raises(ValueError, match="`order` must be None, 0, 1, 2 or 3. Received: order=True"):
+            ops.cam(self.maps, np.ones((3, 2)), 0, (4, 4), True)
+
+    def test_a_window_larger_than_the_image(self):
+        with pytest.raises(ValueError, match="`pool_size` must not exceed.*pool_size=3"):
+            ops.max_pool_with_argmax(self.maps, 3)
+        assert ops.max_pool_with_argmax(self.maps, 3, padding="same")[0].shape == (1, 1, 1, 3)

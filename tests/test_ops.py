@@ -63,7 +63,7 @@ HOMES = {
 }
 
 
-# ---- the registry is complete ----
+# the registry is complete
 @pytest.mark.parametrize("name", OPS)
 def test_twin_and_case(name):
     assert name in TWINS, f"{name} has no twin in tests/reference"
@@ -91,14 +91,14 @@ def test_docstring(name):
     pytest.fail(f"no public function for op {name} among {places}")
 
 
-# ---- values ----
+# values
 @pytest.mark.parametrize("name, inputs, attributes", NUMBERED)
 def test_values(name, inputs, attributes):
     for dtype in (np.float64, np.float32):
         check_values(name, inputs, attributes, TWINS[name], dtype)
 
 
-# ---- gradients ----
+# gradients
 @pytest.mark.parametrize(
     "name", [name for name in OPS if INFO[name]["differentiable"] and not INFO[name]["stops"]]
 )
@@ -229,7 +229,7 @@ def test_not_differentiable_by_name(name):
         return
 
 
-# ---- conventions at kinks, where differences say nothing ----
+# conventions at kinks, where differences say nothing
 CONVENTIONS = [
     ("reduce_max", [[1.0, 3, 3, 2]], {}, [[0, 0.5, 0.5, 0]]),
     ("reduce_max", [[[2.0, 1], [2, 5], [2, 5]]], {"axis": 0}, [[[1 / 3, 0], [1 / 3, 0.5], [1 / 3, 0.5]]]),
@@ -297,7 +297,7 @@ def test_refusals(name, inputs, attributes, message):
         call(name, inputs, attributes)
 
 
-# ---- arrays as callers have them ----
+# arrays as callers have them
 def layouts(x):
     """The same numbers with other strides."""
     if not x.ndim:
@@ -396,7 +396,7 @@ def test_absurd_sizes(name):
             continue
 
 
-# ---- promises ----
+# promises
 def grown(name, inputs, attributes):
     """A case with many more rows, so that several threads have work; None where its shapes cannot grow."""
     arrays = fill(inputs, np.float32)
@@ -508,7 +508,7 @@ def test_symbols(name, inputs, attributes):
         assert all(m in (None, k) for m, k in zip(s.shape, y.shape, strict=True)), (s.shape, y.shape)
 
 
-# ---- the checker itself ----
+# the checker itself
 def _negated(name):
     return lambda *a, **k: tuple(-y for y in TWINS[name](*a, **k))
 

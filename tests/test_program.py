@@ -105,7 +105,7 @@ def tracing():
         cx.symbolic(before)
 
 
-# ---- building ----
+# building
 def test_shapes_and_inspection():
     n = Net()
     assert n.act1.shape == (None, 8, 8, 3) and n.y.shape == (None, 5) and n.y.logits is n.logits
@@ -152,7 +152,7 @@ def test_a_deep_graph_needs_no_recursion():
     gc.collect()
 
 
-# ---- calling ----
+# calling
 def test_call():
     n, x = Net(), rand(2, 8, 8, 2)
     p = n.program(n.act1, n.act2, n.y)
@@ -289,7 +289,7 @@ def test_symbolic_mode_makes_steps_of_ops_on_variables():
     assert cx.reduce_sum(v).numpy() == 7
 
 
-# ---- instances ----
+# instances
 def test_only_what_lies_between_is_computed():
     n, x = Net(), rand(1, 8, 8, 2)
     p = n.program()
@@ -358,8 +358,8 @@ def test_a_value_outlives_its_instance():
     close(act1, n.all(x)[0])
 
 
-# ---- training ----
-def test_train_step_is_keras_sgd():
+# training
+def test_train_step_is_keras_sgd_with_momentum():
     n, x, target = Net(), rand(4, 8, 8, 2), RNG.integers(0, 5, 4)
     labels = cx.symbol((None,), "int64")
     loss = cx.reduce_mean(cx.sparse_softmax_cross_entropy(n.logits, labels))
@@ -375,7 +375,7 @@ def test_train_step_is_keras_sgd():
     for step in (1, 2):
         want = [slope(value, w) for w in n.w]
         before = value()
-        got, y = p.train_step([x, target], loss, n.v, "sgd", settings, state, step)
+        got, y = p.train_step([x, target], loss, n.v, "momentum", settings, state, step)
         close(got, before, 1e-7), close(y, n.all(x)[2], 1e-7)
         for i, g in enumerate(want):
             velocity[i] = 0.9 * velocity[i] - 0.1 * g
@@ -391,21 +391,20 @@ def test_train_step_leaves_what_others_hold():
     loss = cx.reduce_sum(cx.matmul(x, w))
     p = cx.Program([x], [loss])
     held = w.value()
-    state = [[Variable(np.zeros((2, 1)))] * 1, [Variable(np.zeros(3))]]
     with tracing():
         p2 = cx.Program([x], [loss, other * 1.0])
-    p2.train_step([np.ones((1, 2))], loss, [w, other], "sgd", {"learning_rate": 0.5}, state, 1)
+    p2.train_step([np.ones((1, 2))], loss, [w, other], "sgd", {"learning_rate": 0.5}, [[], []], 1)
     close(held, np.ones((2, 1))), close(w, [[0.5], [0.5]]), close(other, np.ones(3))
     with pytest.raises(ValueError, match="`update` must be one of"):
         p.train_step([np.ones((1, 2))], loss, [w], "nothing", {}, [[]], 1)
     with pytest.raises(ValueError, match="state"):
-        p.train_step([np.ones((1, 2))], loss, [w], "sgd", {"learning_rate": 0.5}, [[]], 1)
-    with pytest.raises(ValueError, match="variables"):
         p.train_step(
-            [np.ones((1, 2))], loss, [other], "sgd", {"learning_rate": 0.5}, [[Variable(np.zeros(3))]], 1
+            [np.ones((1, 2))], loss, [w], "momentum", {"learning_rate": 0.5, "momentum": 0.9}, [[]], 1
         )
+    with pytest.raises(ValueError, match="variables"):
+        p.train_step([np.ones((1, 2))], loss, [other], "sgd", {"learning_rate": 0.5}, [[]], 1)
     with pytest.raises(TypeError, match="learning_rate"):
-        p.train_step([np.ones((1, 2))], loss, [w], "sgd", {}, [[Variable(np.zeros((2, 1)))]], 1)
+        p.train_step([np.ones((1, 2))], loss, [w], "sgd", {}, [[]], 1)
     close(w, [[0.5], [0.5]])
 
 
@@ -426,7 +425,7 @@ def test_train_step_adam_and_updates():
     close(seen, 3)
 
 
-# ---- Python nodes ----
+# Python nodes
 def test_python_nodes():
     def square_by_ops(t):
         return cx.relu(t) * t
@@ -510,7 +509,7 @@ def test_a_callable_that_holds_its_program_is_collected():
     assert r() is None
 
 
-# ---- threads, signals, memory ----
+# threads, signals, memory
 def test_the_gil_is_released():
     x, k = cx.tensor(np.ones((1, 96, 96, 32), "f")), cx.tensor(np.ones((3, 3, 32, 32), "f"))
     ticks, stop = [0], threading.Event()
@@ -619,7 +618,9 @@ def test_memory_stays_flat():
         tape.gradient(y, [a, *n.v])
         i = p.run([(n.x, x)], [n.y])
         i.backward([(n.logits, np.ones((2, 5)))], [n.act1])
-        train.train_step([x, np.array([0, 1])], loss, n.v, "sgd", {"learning_rate": 0.0}, state, 1)
+        train.train_step(
+            [x, np.array([0, 1])], loss, n.v, "momentum", {"learning_rate": 0.0, "momentum": 0.9}, state, 1
+        )
 
     for _ in range(20):
         work()

@@ -42,7 +42,7 @@ def watched(tape, array):
     return t
 
 
-# ---- what a gradient is ----
+# what a gradient is
 def test_a_non_scalar_target_is_summed():
     with GradientTape() as tape:
         x = watched(tape, [1.0, 2.0, 3.0])
@@ -183,7 +183,7 @@ def test_an_op_without_derivative_is_named():
     close(tape.gradient(y, x), np.asarray(x))
 
 
-# ---- variables ----
+# variables
 def test_trainable_variables_are_watched_when_read():
     v, frozen, unread = Variable([2.0]), Variable([3.0], trainable=False), Variable([1.0])
     with GradientTape(persistent=True) as tape:
@@ -244,7 +244,7 @@ def test_value_and_read_value_are_recorded():
     close(tape.gradient(y, v), [6])
 
 
-# ---- several tapes ----
+# several tapes
 def test_several_tapes_at_once():
     x, w = cx.tensor([3.0]), Variable([2.0])
     with GradientTape() as a, GradientTape(persistent=True) as b:
@@ -325,7 +325,7 @@ def test_an_exception_inside_the_block_stops_recording():
     assert not cx.is_recording()
 
 
-# ---- logits ----
+# logits
 def test_softmax_and_sigmoid_remember_their_logits():
     w = Variable(rand(3, 4))
     for f in (cx.softmax, cx.sigmoid):
@@ -337,7 +337,7 @@ def test_softmax_and_sigmoid_remember_their_logits():
         assert y[:, 1].logits is None
 
 
-# ---- jacobians ----
+# jacobians
 def test_jacobian():
     a, x0 = rand(2, 3), rand(3)
     with GradientTape(persistent=True) as tape:
@@ -369,7 +369,7 @@ def test_batch_jacobian():
     close(j, want)
 
 
-# ---- second derivatives ----
+# second derivatives
 def second(f, x0):
     """d sum(w * df/dx) / dx by two tapes and by differences of one tape's gradient."""
     w = rand(*x0.shape)
@@ -529,7 +529,7 @@ def test_where_second_derivatives_end_the_outer_gradient_says_so():
         outer.gradient(z, x)
 
 
-# ---- memory ----
+# memory
 def test_tapes_do_not_leak():
     x, v = cx.tensor(np.ones((8, 8), "f")), Variable(np.ones((8, 8), "f"))
 

@@ -26,7 +26,7 @@ def same(t, array):
     np.testing.assert_array_equal(got, array)
 
 
-# ---- in and out ----
+# in and out
 @pytest.mark.parametrize(
     ("value", "dtype"),
     [
@@ -167,7 +167,7 @@ def test_dlpack_copies():
     assert t.__dlpack_device__() == (1, 0)
 
 
-# ---- protocols ----
+# protocols
 def test_repr_and_format():
     assert (
         repr(cx.tensor([1.0, 2.0]))
@@ -176,7 +176,12 @@ def test_repr_and_format():
     assert repr(cx.tensor(2)) == "<tf.Tensor: shape=(), dtype=int32, numpy=2>"
     assert str(cx.tensor([1, 2])) == "tf.Tensor([1 2], shape=(2,), dtype=int32)"
     assert f"{cx.tensor(0.12345):.2f} {cx.tensor(7):03d}" == "0.12 007"
-    assert f"{cx.tensor([1])}".startswith("tf.Tensor")
+    assert f"{cx.tensor(2.5)} {cx.tensor([1, 2])}" == "2.5 [1 2]"
+    rows = cx.tensor([[1, 2], [3, 4]])
+    assert str(rows) == "tf.Tensor(\n[[1 2]\n [3 4]], shape=(2, 2), dtype=int32)"
+    assert repr(rows).startswith(
+        "<tf.Tensor: shape=(2, 2), dtype=int32, numpy=\narray([[1, 2],\n       [3, 4]]"
+    )
     assert repr(Variable(1.0, name="w")) == "<tf.Variable 'w' shape=() dtype=float32, numpy=1.0>"
     assert "shape=(None, 3)" in repr(cx.symbol((None, 3)))
 
@@ -254,7 +259,7 @@ def test_numpy_functions_give_arrays_and_operators_give_tensors():
     assert isinstance(a == t, Tensor) and isinstance(a[None] @ t[:, None], Tensor)
 
 
-# ---- arithmetic ----
+# arithmetic
 OPERATORS = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
@@ -325,7 +330,7 @@ def test_dtypes_meet_as_in_tensorflow():
     assert cx.add(1, 2.5).numpy() == 3.5 and cx.add(np.float32([1]), 2.5).dtype == "float32"
 
 
-# ---- indexing ----
+# indexing
 KEYS = [
     np.s_[0], np.s_[-1], np.s_[1, 2], np.s_[:, 1], np.s_[..., 0], np.s_[..., -1], np.s_[0, ..., 1],
     np.s_[1:], np.s_[:, 1:3], np.s_[::2, ::-1], np.s_[::-1], np.s_[3:0:-2], np.s_[:-1], np.s_[-2:],
@@ -406,7 +411,7 @@ def test_symbols_are_indexed_too():
         same(got, want)
 
 
-# ---- attributes ----
+# attributes
 def test_attribute_errors_have_keras_form():
     x = np.zeros((1, 4, 4, 1), "f")
     with pytest.raises(ValueError, match=r"`pool_size` must be .*Received: pool_size=\(2, 0\)"):
@@ -458,7 +463,7 @@ def test_the_registry_can_be_read():
         cx.op_info("nonsense")
 
 
-# ---- dtypes and shapes ----
+# dtypes and shapes
 def test_dtypes():
     f = cx.tensor(1.0).dtype
     assert f is dtypes.float32 and isinstance(f, DType)
@@ -484,7 +489,7 @@ def test_shapes():
         cx.symbol((-1, 2))
 
 
-# ---- variables ----
+# variables
 def test_variable():
     v = Variable([1.0, 2.0], name="w")
     assert (
@@ -532,7 +537,7 @@ def test_variable_is_copied_on_write():
     same(t, np.float32([1]))
 
 
-# ---- leaks ----
+# leaks
 def test_nothing_leaks():
     a = np.ones((4, 4), "f")
 

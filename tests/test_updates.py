@@ -11,9 +11,11 @@ from cnnexplain import _core
 SIZE = 40_003  # more than one thread's share, and no multiple of a vector
 
 
-def sgd(w, g, state, step, learning_rate, momentum=0.0, nesterov=False):
-    if momentum == 0:
-        return w - learning_rate * g, state
+def sgd(w, g, state, step, learning_rate):
+    return w - learning_rate * g, state
+
+
+def momentum(w, g, state, step, learning_rate, momentum, nesterov=False):
     m = momentum * state[0] - learning_rate * g
     return w + (momentum * m - learning_rate * g if nesterov else m), [m]
 
@@ -26,11 +28,11 @@ def adam(w, g, state, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-
     return w - m * alpha / (np.sqrt(v) + epsilon), [m, v]
 
 
-RULES = {"sgd": (sgd, 1), "adam": (adam, 2)}
+RULES = {"sgd": (sgd, 0), "momentum": (momentum, 1), "adam": (adam, 2)}
 SETTINGS = [
     ("sgd", {"learning_rate": 0.1}),
-    ("sgd", {"learning_rate": 0.05, "momentum": 0.9}),
-    ("sgd", {"learning_rate": 0.05, "momentum": 0.8, "nesterov": True}),
+    ("momentum", {"learning_rate": 0.05, "momentum": 0.9}),
+    ("momentum", {"learning_rate": 0.05, "momentum": 0.8, "nesterov": True}),
     ("adam", {"learning_rate": 1e-3}),
     ("adam", {"learning_rate": 0.02, "beta_1": 0.7, "beta_2": 0.95, "epsilon": 1e-3}),
 ]
@@ -81,6 +83,6 @@ def test_update_does_not_depend_on_threads(name, attributes):
 def test_updates_refuse_bad_attributes():
     start = np.zeros(3)
     with pytest.raises(ValueError, match="momentum"):
-        run("sgd", {"learning_rate": 0.1, "momentum": 2.0}, [start], start, "float32")
+        run("momentum", {"learning_rate": 0.1, "momentum": 2.0}, [start], start, "float32")
     with pytest.raises((TypeError, ValueError), match="learning_rate"):
         run("adam", {}, [start], start, "float32")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..plot import class_label, explanation_figure, overlay, png
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -68,21 +70,24 @@ class Explanation:
         self.layer = layer
         self.parameters = dict(parameters or {})
 
-    # ---- attributes with a batch axis
+    # attributes with a batch axis
 
     def _item(self, array: np.ndarray) -> Any:
         return array[0] if self._single else array
 
     @property
     def map(self) -> np.ndarray:
+        """The finished maps (n,H,W) in [0,1], float32."""
         return self._item(self._map)
 
     @property
     def raw(self) -> np.ndarray:
+        """What the formula gives, before scaling; the method's docstring tells its shape."""
         return self._item(self._raw)
 
     @property
     def class_index(self) -> Any:
+        """(n,) explained classes; -1 where the score is not that of a class."""
         return self._item(self._class_index)
 
     @property
@@ -95,22 +100,27 @@ class Explanation:
 
     @property
     def score(self) -> Any:
+        """(n,) explained scores."""
         return self._item(self._score)
 
     @property
     def probability(self) -> Any:
+        """(n,) probabilities of the explained classes."""
         return self._item(self._probability)
 
     @property
     def images(self) -> np.ndarray:
+        """(n,H,W,C) images as they are shown, preprocessing undone."""
         return self._item(self._images)
 
     @property
     def steps(self) -> dict[str, np.ndarray]:
+        """Intermediate arrays by name, in the order in which they were computed."""
         return {name: self._item(array) for name, array in self._steps.items()}
 
     @property
     def warnings(self) -> tuple[str, ...]:
+        """What to know before reading the maps."""
         count = len(self._map)
         return tuple(
             text
@@ -119,7 +129,7 @@ class Explanation:
             for text, where in self._notes
         )
 
-    # ---- a sequence
+    # a sequence
 
     def __len__(self) -> int:
         if self._single:
@@ -172,7 +182,7 @@ class Explanation:
         result = np.asarray(self.map, dtype)
         return result.copy() if copy and np.shares_memory(result, self._map) else result
 
-    # ---- pictures
+    # pictures
 
     def overlay(
         self, alpha: float = 0.5, cmap: str | Callable[[np.ndarray], np.ndarray] = "jet"
@@ -186,8 +196,6 @@ class Explanation:
         Returns:
             uint8 (n,H,W,3).
         """
-        from ..plot import overlay
-
         return self._item(overlay(self._images, self._map, alpha, cmap))
 
     def plot(
@@ -210,8 +218,6 @@ class Explanation:
         Returns:
             The figure; show it, or save it with `figure.savefig`.
         """
-        from ..plot import explanation_figure
-
         return explanation_figure(
             self if not self._single else self._batch(), columns, alpha, cmap, max_images
         )
@@ -255,8 +261,6 @@ class Explanation:
         return {name: getattr(self, name) for name in names.split()}
 
     def _repr_png_(self) -> bytes:
-        from ..plot import png
-
         return png(self.plot())
 
     def _repr_html_(self) -> str:
@@ -280,11 +284,6 @@ class Explanation:
         if self._notes:
             text.write(f", {len(self._notes)} warning{'s' if len(self._notes) > 1 else ''}")
         return text.getvalue() + ">"
-
-
-def class_label(name: str | None, index: int) -> str:
-    """How a class is called in titles: its name, else its number."""
-    return name if name is not None else f"class {index}"
 
 
 def _classes(e: Explanation, most: int = 4) -> str:

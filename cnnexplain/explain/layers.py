@@ -100,13 +100,15 @@ def _path(model: Any, layer: Any, maps: list[Place]) -> str:
             raise ValueError(f"layer {layer.name!r} is not part of the model. {_choices(maps)}")
         return path
     try:
+        if isinstance(layer, bool):
+            raise TypeError
         index = operator.index(layer)
     except TypeError:
         raise TypeError(
             f"`layer` must be None, a name, an index or a layer. Received: layer={layer!r}"
         ) from None
     count = len(model.layers)
-    if isinstance(layer, bool) or not -count <= index < count:
+    if not -count <= index < count:
         raise ValueError(f"`layer` must be between {-count} and {count - 1}. Received: layer={layer!r}")
     return model.layers[index].name
 
@@ -128,7 +130,10 @@ def _named(every: list[Place], maps: list[Place], path: str) -> Place:
         names = ", ".join(repr(place.path) for place in matches)
         raise ValueError(f"`layer` is ambiguous: {path!r} can be {names}")
     if not matches:
-        raise ValueError(f"there is no layer {path!r} on the way to the explained output. {_choices(maps)}")
+        raise ValueError(
+            f"`layer` must name a layer on the way to the explained output; there is no layer {path!r}. "
+            f"{_choices(maps)}"
+        )
     return matches[0]
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from cnnexplain import ops
+from cnnexplain.keras.config import standardize_dtype
 from cnnexplain.keras.tracing import trace
+from cnnexplain.plot import class_label
 
 from . import layers
-from .explanation import Explanation, Note, class_label
+from .explanation import Explanation, Note
 from .inputs import prepare
 from .target import Scored, Target, choose_output
 
@@ -49,6 +51,8 @@ class Session:
     ):
         if not hasattr(model, "_make_trace"):
             raise TypeError(f"`model` must be a keras Model or Sequential. Received: {type(model).__name__}")
+        if dtype is not None and standardize_dtype(dtype) not in ("float32", "float64"):
+            raise ValueError(f"`dtype` must be None, 'float32' or 'float64'. Received: dtype={dtype!r}")
         self.batch_size = _positive(batch_size)
         self.progress = progress
         self.model = model
@@ -84,6 +88,7 @@ class Session:
         return self.trace.inputs[self.inputs.explained]
 
     def place(self, layer: Any) -> layers.Place:
+        """Where in the program the output of a layer is."""
         return layers.find(self.model, self.trace, layer, self.target.logits)
 
     def batches(self, fetches: Sequence[Any] = ()) -> Iterator[tuple[slice, Any, Scored]]:
@@ -103,6 +108,7 @@ class Session:
                 bar.update(part.stop - part.start)
 
     def label(self, index: int) -> str:
+        """How a class is called in titles."""
         return class_label(self.class_names[index] if self.class_names else None, index)
 
     def finish(self, values: np.ndarray, class_index: np.ndarray, reason: str) -> np.ndarray:
@@ -176,6 +182,7 @@ class Collector:
 
     @property
     def scored(self) -> Scored:
+        """The scores of all batches."""
         first = self._scored[0]
         return Scored(
             np.concatenate([s.class_index for s in self._scored]),

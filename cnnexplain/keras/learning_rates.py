@@ -22,6 +22,12 @@ class LearningRateSchedule:
         return cls(**config)
 
 
+def _positive(decay_steps: int) -> int:
+    if decay_steps <= 0:
+        raise ValueError(f"Argument `decay_steps` must be > 0. Received: decay_steps={decay_steps}")
+    return decay_steps
+
+
 class ExponentialDecay(LearningRateSchedule):
     """initial_learning_rate * decay_rate^(step / decay_steps), whole powers only with `staircase`."""
 
@@ -33,10 +39,8 @@ class ExponentialDecay(LearningRateSchedule):
         staircase: bool = False,
         name: str = "ExponentialDecay",
     ):
-        if decay_steps <= 0:
-            raise ValueError(f"Argument `decay_steps` must be > 0. Received: decay_steps={decay_steps}")
         self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = decay_steps
+        self.decay_steps = _positive(decay_steps)
         self.decay_rate = decay_rate
         self.staircase = staircase
         self.name = name
@@ -59,10 +63,8 @@ class InverseTimeDecay(LearningRateSchedule):
         staircase: bool = False,
         name: str = "InverseTimeDecay",
     ):
-        if decay_steps <= 0:
-            raise ValueError(f"Argument `decay_steps` must be > 0. Received: decay_steps={decay_steps}")
         self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = decay_steps
+        self.decay_steps = _positive(decay_steps)
         self.decay_rate = decay_rate
         self.staircase = staircase
         self.name = name
@@ -104,10 +106,8 @@ class PolynomialDecay(LearningRateSchedule):
         cycle: bool = False,
         name: str = "PolynomialDecay",
     ):
-        if decay_steps <= 0:
-            raise ValueError(f"Argument `decay_steps` must be > 0. Received: decay_steps={decay_steps}")
         self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = decay_steps
+        self.decay_steps = _positive(decay_steps)
         self.end_learning_rate = end_learning_rate
         self.power = power
         self.cycle = cycle
@@ -135,10 +135,8 @@ class CosineDecay(LearningRateSchedule):
         warmup_target: float | None = None,
         warmup_steps: int = 0,
     ):
-        if decay_steps <= 0:
-            raise ValueError(f"Argument `decay_steps` must be > 0. Received: decay_steps={decay_steps}")
         self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = decay_steps
+        self.decay_steps = _positive(decay_steps)
         self.alpha = alpha
         self.name = name
         self.warmup_target = warmup_target

@@ -222,6 +222,19 @@ def categorical_crossentropy(
     return _core.negative(_core.reduce_sum(y_true * _core.log(y_pred), axis=[axis]))
 
 
+def check_labels(labels: np.ndarray) -> None:
+    """ValueError when labels that came as floats are no whole numbers."""
+    if labels.dtype.kind != "f":
+        return
+    wrong = np.flatnonzero(labels != np.rint(labels))
+    if len(wrong) or not np.isfinite(labels).all():
+        first = wrong[0] if len(wrong) else np.flatnonzero(~np.isfinite(labels))[0]
+        raise ValueError(
+            "sparse_categorical_crossentropy: `y_true` must hold the numbers of classes, whole and finite. "
+            f"Received: label {labels.flat[first]} at position {first}"
+        )
+
+
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
 ) -> Any:
@@ -259,6 +272,8 @@ def sparse_categorical_crossentropy(
             "axis. "
             f"Received: y_true.shape={shape}, y_pred.shape={tuple(y_pred.shape)}.{hint}"
         )
+    if not isinstance(y_true, _core.Symbol):
+        check_labels(np.asarray(y_true))
     labels = y_true if y_true.dtype.name in ("int32", "int64") else _core.cast(y_true, dtype="int64")
     valid = None
     if ignore_class is not None:

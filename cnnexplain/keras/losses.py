@@ -29,7 +29,7 @@ from .loss_functions import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
-from .saving.serialization import custom_object, deserialize_keras_object, serialize_keras_object
+from .saving.serialization import make_get
 
 _REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
@@ -119,6 +119,7 @@ class LossFunctionWrapper(Loss):
         self._fn_kwargs = kwargs
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
+        y_true, y_pred = same_rank(as_tensor(y_true), as_tensor(y_pred))
         return self.fn(y_true, y_pred, **self._fn_kwargs)
 
     def get_config(self) -> dict:
@@ -310,31 +311,4 @@ _table.update(
 )
 
 
-def get(identifier: Any) -> Any:
-    """The loss for a name, a config dict, a class or a callable; None stays None."""
-    if identifier is None:
-        return None
-    if isinstance(identifier, dict):
-        return deserialize_keras_object(identifier)
-    if isinstance(identifier, str):
-        found = _table.get(identifier) or custom_object(identifier)
-        if found is not None:
-            return found() if isinstance(found, type) else found
-    elif callable(identifier):
-        return identifier() if isinstance(identifier, type) else identifier
-    raise ValueError(
-        f"Could not interpret loss identifier: {identifier}. Known names: {', '.join(sorted(_table))}"
-    )
-
-
-def serialize(loss: Any) -> Any:
-    """Plain data that describes the loss."""
-    return serialize_keras_object(loss)
-
-
-def deserialize(name: Any, custom_objects: dict | None = None) -> Any:
-    """The loss that `serialize` described."""
-    from .saving.serialization import custom_object_scope
-
-    with custom_object_scope(custom_objects or {}):
-        return get(name)
+get, serialize, deserialize = make_get("loss", _table, none=True)

@@ -11,7 +11,7 @@ from cnnexplain import _core
 
 from . import config, initializers, losses, naming
 from .convert import as_real, as_tensor, same_rank
-from .saving.serialization import custom_object, deserialize_keras_object, serialize_keras_object
+from .saving.serialization import make_get
 
 
 class Metric:
@@ -436,31 +436,4 @@ _table.update(
 )  # fmt: skip
 
 
-def get(identifier: Any) -> Any:
-    """The metric for a name, a config dict, a class or a callable; None stays None."""
-    if identifier is None:
-        return None
-    if isinstance(identifier, dict):
-        return deserialize_keras_object(identifier)
-    if isinstance(identifier, str):
-        found = _table.get(identifier) or custom_object(identifier)
-        if found is not None:
-            return found() if isinstance(found, type) else found
-    elif callable(identifier):
-        return identifier() if isinstance(identifier, type) else identifier
-    raise ValueError(
-        f"Could not interpret metric identifier: {identifier}. Known names: {', '.join(sorted(_table))}"
-    )
-
-
-def serialize(metric: Any) -> Any:
-    """Plain data that describes the metric."""
-    return serialize_keras_object(metric)
-
-
-def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The metric that `serialize` described."""
-    from .saving.serialization import custom_object_scope
-
-    with custom_object_scope(custom_objects or {}):
-        return get(config)
+get, serialize, deserialize = make_get("metric", _table, none=True)

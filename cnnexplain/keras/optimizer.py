@@ -87,9 +87,14 @@ class Optimizer:
         if callable(rate) and not hasattr(rate, "numpy"):
             self._schedule = rate
             return
-        value = float(rate)
+        try:
+            value = float(rate)
+        except (TypeError, ValueError):
+            value = -1.0
         if not value >= 0:
-            raise ValueError(f"`learning_rate` must be a non-negative number. Received: learning_rate={rate}")
+            raise ValueError(
+                f"`learning_rate` must be a non-negative number. Received: learning_rate={rate!r}"
+            )
         self._schedule = None
         self._rate.assign(np.array(value, self._rate.dtype.name))
 
@@ -179,10 +184,6 @@ class Optimizer:
         """The states of the given variables, in their order."""
         self._prepare(variables)
         return [self._state_of[self._places[variable.id]] for variable in variables]
-
-    def engine_states(self, variables: list) -> list[list]:
-        """The states as the engine's step takes them."""
-        return self.states(variables)
 
     def count_step(self) -> None:
         """Notes that one step was taken."""
@@ -298,7 +299,6 @@ class Optimizer:
     def __getstate__(self) -> dict:
         fields = dict(self.__dict__)
         fields.pop("_places")
-        fields.pop("_idle", None)
         return fields
 
     def __setstate__(self, fields: dict) -> None:

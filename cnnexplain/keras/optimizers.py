@@ -53,22 +53,12 @@ class SGD(Optimizer):
     def _states_used(self) -> tuple[str, ...]:
         return ("momentum",) if self.momentum else ()
 
-    def engine_states(self, variables: list) -> list[list]:
-        if self.momentum:
-            return self.states(variables)
-        self._prepare(variables)
-        # The engine's rule has a place for a velocity; without momentum it is neither read nor written.
-        idle = self.__dict__.setdefault("_idle", {})
-        for variable in variables:
-            if variable.id not in idle:
-                from cnnexplain.tensor import Variable
-
-                zeros = initializers.Zeros()(tuple(variable.shape), dtype=variable.dtype.name)
-                idle[variable.id] = [Variable(zeros, trainable=False)]
-        return [idle[variable.id] for variable in variables]
+    def engine_step(self) -> tuple[str, dict] | None:
+        step = super().engine_step()
+        return ("momentum", self._attributes()) if step is not None and self.momentum else step
 
     def _attributes(self) -> dict:
-        return {"momentum": self.momentum, "nesterov": self.nesterov}
+        return {"momentum": self.momentum, "nesterov": self.nesterov} if self.momentum else {}
 
     def update_step_array(
         self, g: Any, w: Any, states: list, rate: Any, step: int, kind: Any

@@ -263,7 +263,7 @@ def assign(variable: Any, value: Any) -> Any:
 
 
 def latest(variable: Any) -> Any:
-    """What a trace has assigned to `variable` so far, or the variable: a shared layer updates it once per call."""
+    """What a trace has assigned to `variable` so far, else `variable`: a shared layer updates it per call."""
     return next((value for held, value in state.updates or () if held is variable), variable)
 
 

@@ -39,8 +39,6 @@ size_t cx_depthwise_kernel_scratch(const cx_conv *c, int *threads);
 void cx_sum_rows(cx_dtype dtype, int64_t rows, int64_t columns, const void *dy, bool add, void *d, void *scratch);
 size_t cx_sum_rows_scratch(cx_dtype dtype, int64_t rows, int64_t columns);
 
-/* ---- shared by the files behind these ---- */
-
 /* One axis of a correlation: output i of `count` goes to place to + i * to_step of y and sums taps 0..taps-1, which
  * read x at i * step + at + t * at_step (at_step >= 0) and the kernel at k + t * k_step. */
 typedef struct {

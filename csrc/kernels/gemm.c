@@ -171,8 +171,6 @@ void cx_gemm_run(const cx_gemm *g, void *scratch)
     cx_parallel(units(&j), grain(&j), run_units, &j);
 }
 
-/* ---- the library ---- */
-
 typedef void float_gemm(int order, int turn_a, int turn_b, int rows, int columns, int inner, float alpha,
                         const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
 typedef void double_gemm(int order, int turn_a, int turn_b, int rows, int columns, int inner, double alpha,

@@ -25,7 +25,6 @@
 #undef REAL
 #undef WHOLE
 
-/* ---- shapes ---- */
 #define INFER(f, whole)                                                                       \
     static cx_code f##_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err) \
     {                                                                                         \
@@ -44,7 +43,6 @@ INFER(maximum, true)
 INFER(minimum, true)
 INFER(squared_difference, true)
 
-/* ---- values that integers cannot take ---- */
 static int64_t integer_at(const cx_value *v, int64_t i)
 {
     switch (v->spec.dtype) {
@@ -88,7 +86,6 @@ static cx_code pow_check(const void *attr, const cx_value *in, cx_err *err)
     return CX_OK;
 }
 
-/* ---- gradients as nodes ---- */
 EMIT(add)
 {
     EMIT_UNUSED;
@@ -138,7 +135,6 @@ EMIT(squared_difference)
     return cx_emit_scale(e, cx_emit2(e, &cx_op_multiply, dy, difference), 2);
 }
 
-/* ---- the ops ---- */
 #define PAIR(f, ...)                                       \
     const cx_op cx_op_##f = {.name = #f,                   \
                              .least_in = 2,                \

@@ -53,8 +53,6 @@ bool cx_convolve_known(const cx_spec *in, const cx_spec *out)
     return cx_known(&in[0]) && cx_known(&in[1]) && cx_known(out);
 }
 
-/* ---- scratch and directions ---- */
-
 /* Groups of one channel are a depthwise convolution, whose vectors run over groups. */
 static bool by_channel(const cx_conv *c)
 {
@@ -143,7 +141,7 @@ void cx_convolve_backward(const cx_conv *c, bool transposed, const cx_value *in,
     }
 }
 
-/* ---- conv2d: x (n, h, w, c), kernel (kh, kw, c / groups, f), bias (f) -> (n, oh, ow, f) ---- */
+/* conv2d: x (n, h, w, c), kernel (kh, kw, c / groups, f), bias (f) -> (n, oh, ow, f) */
 
 cx_conv cx_conv_of(const cx_conv_attr *a, const cx_spec *x, const cx_spec *kernel, const cx_spec *y)
 {
@@ -215,7 +213,7 @@ static const cx_field conv2d_fields[] = {
     {"groups", CX_INT, offsetof(cx_conv_attr, groups), false, 1, 1, INT32_MAX, NULL},
     {0}};
 
-/* ---- conv2d_transpose: x (n, h, w, c), kernel (kh, kw, f, c), bias (f) -> (n, oh, ow, f) ---- */
+/* conv2d_transpose: x (n, h, w, c), kernel (kh, kw, f, c), bias (f) -> (n, oh, ow, f) */
 
 cx_conv cx_conv_transpose_of(const cx_conv_transpose_attr *a, const cx_spec *x, const cx_spec *kernel, const cx_spec *y)
 {

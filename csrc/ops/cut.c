@@ -121,7 +121,6 @@ EMIT(slice)
     return CX_EMIT_WITH(e, &cx_op_pad, pad, dy);
 }
 
-/* ---- pad ---- */
 INFER(pad)
 {
     const cx_pad_attr *a = attr;
@@ -269,7 +268,6 @@ EMIT(pad)
     return -1;
 }
 
-/* ---- concat ---- */
 static int concat_axis(const cx_axis_attr *a, const cx_spec *in)
 {
     return (int)(a->axis < 0 ? a->axis + in->ndim : a->axis);
@@ -359,7 +357,6 @@ EMIT(concat)
     return CX_EMIT_WITH(e, &cx_op_slice, a, dy);
 }
 
-/* ---- the ops ---- */
 #define LIST(type, name, low, required)                                       \
     {                                                                         \
 #name, CX_LIST, offsetof(type, name), required, 0, low, CX_MOST, NULL \

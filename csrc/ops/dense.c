@@ -22,8 +22,7 @@ static cx_code too_large(const cx_spec *in, const cx_spec *out, cx_err *err)
     return CX_OK;
 }
 
-/* ---- dense: x (..., k), kernel (k, u), bias (u) -> (..., u) ---- */
-
+/* dense: x (..., k), kernel (k, u), bias (u) -> (..., u) */
 static int64_t rows_of(const cx_spec *x)
 {
     int64_t rows = 1;
@@ -139,7 +138,7 @@ EMIT(dense)
     return emit_product(e, cx_emit_reshape(e, n->in[0], &x), true, cx_emit_reshape(e, dy, &y), false);
 }
 
-/* ---- matmul: a (..., m, k), b (..., k, n) -> (..., m, n); the leading dimensions broadcast ---- */
+/* matmul: a (..., m, k), b (..., k, n) -> (..., m, n); the leading dimensions broadcast */
 
 /* A matrix of a batch, as it is stored; step: elements from one matrix to the next along each axis of the batch. */
 typedef struct {

@@ -62,7 +62,7 @@ int cx_emit_reshape(const cx_emitter *e, int a, const cx_spec *shape)
     return same ? a : CX_EMIT_WITH(e, &cx_op_reshape, attr, a);
 }
 
-int cx_emit_sum_to(const cx_emitter *e, int a, const cx_spec *shape)
+static int sum_to(const cx_emitter *e, int a, const cx_spec *shape)
 {
     const cx_spec to = *shape;
     if (a < 0) return -1;
@@ -82,7 +82,7 @@ cx_code cx_emit_each(cx_program *p, const cx_node *n, const int *dout, int *din,
     for (int k = 0; k < n->op->most_in; k++) {
         if (din[k] < 0) continue;
         const cx_spec shape = p->slot[n->in[k]].value.spec;
-        din[k] = cx_emit_sum_to(&e, term(&e, n, dout[0], k), &shape);
+        din[k] = sum_to(&e, term(&e, n, dout[0], k), &shape);
         if (din[k] < 0) return err->code;
     }
     return CX_OK;

@@ -30,7 +30,6 @@ int cx_emit_choose(const cx_emitter *e, int condition, int yes, double no); /* w
 int cx_emit_choose_not(const cx_emitter *e, int condition, double yes, int no);
 int cx_emit_constant(const cx_emitter *e, int a); /* a, through which no gradient passes */
 int cx_emit_reshape(const cx_emitter *e, int a, const cx_spec *shape);
-int cx_emit_sum_to(const cx_emitter *e, int a, const cx_spec *shape); /* undoes broadcasting from `shape` */
 
 /* The gradient of n's input k given that of its output. n is a copy: nodes of p move when others are added. */
 typedef int cx_emit_term(const cx_emitter *e, const cx_node *n, int dy, int k);

@@ -57,7 +57,6 @@ static cx_code refuse_index(const char *op, int64_t index, int64_t place, int64_
 #include "gather.c"
 #undef REAL
 
-/* ---- gather ---- */
 static int gather_axis(const cx_gather_attr *a, const cx_spec *params)
 {
     return (int)(a->axis < 0 ? a->axis + params->ndim : a->axis);
@@ -137,7 +136,6 @@ static int64_t strips_of(int64_t inner)
     return (inner + STRIP - 1) / STRIP;
 }
 
-/* ---- gather_nd ---- */
 static cx_code gather_nd_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
 {
     const cx_spec *params = &in[0], *indices = &in[1];
@@ -199,7 +197,6 @@ FORWARD(gather_nd_forward)
     if (p.inner) cx_parallel(p.picks, 1 + CX_GRAIN / p.inner, pick_nd_rows, &p);
 }
 
-/* ---- one_hot ---- */
 static int one_hot_axis(const one_hot_attr *a, int rank)
 {
     return (int)(a->axis < 0 ? a->axis + rank + 1 : a->axis);
@@ -256,7 +253,6 @@ FORWARD(one_hot_forward)
     cx_parallel(cx_count(&in->spec), 1 + CX_GRAIN / (m.depth + 1), tasks[out->spec.dtype], &m);
 }
 
-/* ---- the ops ---- */
 static const cx_field gather_fields[] = {
     {"axis", CX_INT, offsetof(cx_gather_attr, axis), false, 0, -CX_RANK, CX_RANK - 1, NULL},
     {"batch_dims", CX_INT, offsetof(cx_gather_attr, batch_dims), false, 0, 0, CX_RANK - 1, NULL},

@@ -17,12 +17,14 @@
 #define BACKWARD(f)                                                                                \
     static void f(const void *attr, const cx_value *in, const cx_value *out, const cx_value *dout, \
                   const cx_value *din, const cx_mode *mode, void *scratch, const cx_rule *rule)
+#define TASK(f) static void f(void *context, int64_t begin, int64_t end, int worker)
 #define FORWARD_UNUSED (void)attr, (void)in, (void)out, (void)scratch
 #define BACKWARD_UNUSED \
     FORWARD_UNUSED      \
     , (void)dout, (void)din, (void)mode, (void)rule
+#define TASK_UNUSED (void)worker
 
-/* How many elements a part should have before a second worker pays (performance notes: about 50 us of work). */
+/* How many elements a part should have before a second worker pays: about 50 us of work. */
 enum { CX_GRAIN = 16384 };
 
 /* Does a ReLU let dy pass? open: its input was above the threshold. The one place that knows the rules. */

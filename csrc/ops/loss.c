@@ -33,8 +33,6 @@ static void run_rows(task *t, cx_task *run)
     t->k = s->dim[s->ndim - 1];
     cx_parallel(rows, 1 + CX_GRAIN / 4 / (t->k + 1), run, t);
 }
-#define TASK(f) static void f(void *context, int64_t begin, int64_t end, int worker)
-#define TASK_UNUSED (void)worker
 
 #define REAL float
 #include "loss.c"

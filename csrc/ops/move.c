@@ -10,7 +10,6 @@ typedef struct {
     cx_list axis;
 } reverse_attr;
 
-/* ---- identity, stop_gradient ---- */
 INFER(same)
 {
     (void)attr, (void)err;
@@ -39,7 +38,7 @@ const cx_op cx_op_stop_gradient = {.name = "stop_gradient",
                                    .infer = same_infer,
                                    .stops = true};
 
-/* ---- reshape: -1 is inferred, -2 keeps the input's dimension at that place ---- */
+/* reshape: -1 is inferred, -2 keeps the input's dimension at that place */
 static cx_code reshape_fails(const cx_spec *in, const cx_spec *out, cx_err *err)
 {
     char a[CX_SHAPE_TEXT], b[CX_SHAPE_TEXT];
@@ -107,7 +106,7 @@ const cx_op cx_op_reshape = {.name = "reshape",
                              .infer = reshape_infer,
                              .emit_grad = reshape_emit};
 
-/* ---- transpose: out dimension d is in dimension perm[d]; None reverses them ---- */
+/* transpose: out dimension d is in dimension perm[d]; None reverses them */
 static int source_of(const cx_transpose_attr *a, int rank, int d)
 {
     int64_t from = a->perm.n == CX_ABSENT ? rank - 1 - d : a->perm.v[d];
@@ -163,7 +162,7 @@ EMIT(transpose)
     return CX_EMIT_WITH(e, &cx_op_transpose, inverse, dy);
 }
 
-/* ---- broadcast_to: -1 keeps the input's dimension ---- */
+/* broadcast_to: -1 keeps the input's dimension */
 INFER(broadcast_to)
 {
     const cx_list *shape = &((const cx_shape_attr *)attr)->shape;
@@ -206,7 +205,7 @@ EMIT(broadcast_to) /* what is common to all ops sums to the input's shape */
     return dy;
 }
 
-/* ---- tile: each dimension is (multiple, dim), the first one repeated ---- */
+/* tile: each dimension is (multiple, dim), the first one repeated */
 static int64_t tiled(int64_t dim, int64_t multiple)
 {
     return dim == CX_ANY ? CX_ANY : dim * multiple;
@@ -261,7 +260,6 @@ BACKWARD(tile_backward)
     cx_fold_run(&f, CX_FOLD_SUM, din->spec.dtype, dout->data, din->data, 1, *mode, scratch);
 }
 
-/* ---- reverse ---- */
 INFER(reverse)
 {
     const cx_list *axis = &((const reverse_attr *)attr)->axis;

@@ -54,7 +54,6 @@ static double *run_sums(job *j, cx_task *task)
         for (int64_t k = 0; k < c; k++) j->sum[k] += j->sum[b * c + k];
     return j->sum;
 }
-#define TASK(f) static void f(void *context, int64_t begin, int64_t end, int worker)
 
 #define REAL float
 #include "norm.c"

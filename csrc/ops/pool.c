@@ -1,6 +1,7 @@
 /* Pooling of NHWC images. Gradients are gathered: each input pixel looks up the windows that cover it, in scan order,
  * so rows of the input are independent and nothing is cleared first. */
 #include "generic.h"
+#include "images.h"
 #include "separable.h"
 #include "unpool.h"
 #include "window.h"
@@ -11,9 +12,6 @@ typedef struct {
     cx_list pads;                        /* top, bottom, left, right */
     int64_t batch_in_index;
 } pool_attr;
-typedef struct {
-    int64_t keepdims;
-} global_attr;
 
 enum { BLOCK = 64 }; /* channels handled at once: best and place of each stay in L1 */
 typedef struct {
@@ -82,8 +80,6 @@ static void run_pixels(job *j, cx_task *task)
     for (int d = 0; d < 2; d++) covers *= 1 + (j->g.size[d] - 1) / j->g.stride[d];
     run_rows(j, j->g.in[0], j->g.in[1], covers, task);
 }
-#define TASK(f) static void f(void *context, int64_t begin, int64_t end, int worker)
-#define TASK_UNUSED (void)worker
 
 #define REAL float
 #include "pool.c"
@@ -92,18 +88,10 @@ static void run_pixels(job *j, cx_task *task)
 #include "pool.c"
 #undef REAL
 
-static cx_code need_images(const char *op, const cx_spec *in, cx_err *err)
-{
-    char text[CX_SHAPE_TEXT];
-    if (in->ndim == 4) return CX_OK;
-    return cx_fail(err, CX_EVALUE,
-                   "%s: the input must have rank 4, (batch, height, width, channels). Received: shape %s", op,
-                   cx_shape_text(in, text));
-}
 static cx_code pool_infer(const char *op, const pool_attr *a, const cx_spec *in, cx_plan *plan, cx_err *err)
 {
     static const char *const side[] = {"height", "width"};
-    if (need_images(op, in, err)) return err->code;
+    if (cx_need_images(op, in, err)) return err->code;
     if (a->padding == CX_EXPLICIT && a->pads.n != 4)
         return cx_fail(
             err, CX_EVALUE,
@@ -150,13 +138,6 @@ static cx_code average_pool2d_infer(const void *attr, const cx_spec *in, cx_plan
 {
     return pool_infer("average_pool2d", attr, in, plan, err);
 }
-static cx_code global_average_pool2d_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
-{
-    if (need_images("global_average_pool2d", in, err)) return err->code;
-    cx_spec flat = {in->dtype, 2, {in->dim[0], in->dim[3]}}, kept = {in->dtype, 4, {in->dim[0], 1, 1, in->dim[3]}};
-    plan->out[0] = ((const global_attr *)attr)->keepdims ? kept : flat;
-    return CX_OK;
-}
 
 EMIT(max)
 {
@@ -186,14 +167,6 @@ EMIT(average)
     EMIT_UNUSED;
     return cx_emit_separable(e, dy, cx_emitted_spec(e, n->in[0]), weigh, n->attr);
 }
-EMIT(global)
-{
-    const cx_spec x = *cx_emitted_spec(e, n->in[0]), small = {x.dtype, 4, {x.dim[0], 1, 1, x.dim[3]}};
-    cx_shape_attr to = {{4, {x.dim[0], x.dim[1], x.dim[2], x.dim[3]}}};
-    EMIT_UNUSED;
-    int share = cx_emit_scale(e, cx_emit_reshape(e, dy, &small), 1 / (double)(x.dim[1] * x.dim[2]));
-    return CX_EMIT_WITH(e, &cx_op_broadcast_to, to, share);
-}
 
 #define POOL_FIELDS                                                                                         \
     {"pool_size", CX_PAIR, offsetof(pool_attr, size), false, 2, 1, INT32_MAX, NULL},                        \
@@ -205,8 +178,6 @@ EMIT(global)
 static const cx_field pool_fields[] = {POOL_FIELDS, {0}};
 static const cx_field argmax_fields[] = {
     POOL_FIELDS, {"include_batch_in_index", CX_FLAG, offsetof(pool_attr, batch_in_index), false, 0, 0, 1, NULL}, {0}};
-static const cx_field global_fields[] = {{"keepdims", CX_FLAG, offsetof(global_attr, keepdims), false, 0, 0, 1, NULL},
-                                         {0}};
 
 const cx_op cx_op_max_pool2d = {.name = "max_pool2d",
                                 .kind = CX_ROUTE,
@@ -243,17 +214,6 @@ const cx_op cx_op_average_pool2d = {.name = "average_pool2d",
                                     .forward = CX_BOTH(average_forward),
                                     .backward = CX_BOTH(average_backward),
                                     .emit_grad = average_emit};
-const cx_op cx_op_global_average_pool2d = {.name = "global_average_pool2d",
-                                           .kind = CX_LINEAR,
-                                           .least_in = 1,
-                                           .most_in = 1,
-                                           .n_out = 1,
-                                           .n_public = 1,
-                                           .fields = global_fields,
-                                           .infer = global_average_pool2d_infer,
-                                           .forward = CX_BOTH(global_forward),
-                                           .backward = CX_BOTH(global_backward),
-                                           .emit_grad = global_emit};
 
 #else
 /* The first of equal maxima, starting from the first cell inside the image, so that a switch is valid whatever the
@@ -458,56 +418,5 @@ BACKWARD(T(average_backward))
     job j = {.g = grid_of(attr, &din->spec, &dout->spec), .from = dout->data, .to = din->data};
     j.add = *mode == CX_ADD;
     if (*mode != CX_SKIP) run_pixels(&j, T(average_pixels));
-}
-
-/* A unit is one block of channels of one image, summed in double over all its pixels. */
-TASK(T(global_blocks))
-{
-    const job *j = context;
-    const int64_t channels = j->g.channels, area = j->g.in[0] * j->g.in[1], blocks = (channels + BLOCK - 1) / BLOCK;
-    TASK_UNUSED;
-    for (int64_t i = begin; i < end; i++) {
-        const int64_t image = i / blocks, c = i % blocks * BLOCK, n = block_of(c, channels);
-        const REAL *x = (const REAL *)j->from + image * area * channels + c;
-        REAL *y = (REAL *)j->to + image * channels + c;
-        double sum[BLOCK] = {0};
-        for (int64_t p = 0; p < area; p++)
-            for (int64_t k = 0; k < n; k++) sum[k] += (double)x[p * channels + k];
-        for (int64_t k = 0; k < n; k++) y[k] = (REAL)(sum[k] / (double)area);
-    }
-}
-static inline job T(global_job)(const cx_spec *x)
-{
-    return (job){.g = {.images = x->dim[0], .in = {x->dim[1], x->dim[2]}, .channels = x->dim[3]}};
-}
-FORWARD(T(global_forward))
-{
-    FORWARD_UNUSED;
-    job j = T(global_job)(&in->spec);
-    const int64_t blocks = (j.g.channels + BLOCK - 1) / BLOCK, area = j.g.in[0] * j.g.in[1];
-    j.from = in->data, j.to = out->data;
-    cx_parallel(j.g.images * blocks, 1 + CX_GRAIN / (area * BLOCK + 1), T(global_blocks), &j);
-}
-TASK(T(global_pixels))
-{
-    const job *j = context;
-    const int64_t channels = j->g.channels, area = j->g.in[0] * j->g.in[1];
-    TASK_UNUSED;
-    for (int64_t i = begin; i < end; i++) {
-        const REAL *dy = (const REAL *)j->from + i / area * channels;
-        REAL *dx = (REAL *)j->to + i * channels;
-        if (j->add)
-            for (int64_t k = 0; k < channels; k++) dx[k] += dy[k] / (REAL)area;
-        else
-            for (int64_t k = 0; k < channels; k++) dx[k] = dy[k] / (REAL)area;
-    }
-}
-BACKWARD(T(global_backward))
-{
-    BACKWARD_UNUSED;
-    job j = T(global_job)(&din->spec);
-    j.from = dout->data, j.to = din->data, j.add = *mode == CX_ADD;
-    int64_t pixels = j.g.images * j.g.in[0] * j.g.in[1];
-    if (*mode != CX_SKIP) cx_parallel(pixels, 1 + CX_GRAIN / (j.g.channels + 1), T(global_pixels), &j);
 }
 #endif

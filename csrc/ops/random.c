@@ -112,7 +112,6 @@ static void fill(const void *attr, const cx_value *seed, const cx_value *out, cx
     j.attr = attr, j.to = out->data;
     cx_parallel(cx_count(&out->spec), CX_GRAIN / 16, out->spec.dtype == CX_F32 ? f32 : f64, &j);
 }
-#define TASK(f) static void f(void *context, int64_t begin, int64_t end, int worker)
 
 #define REAL float
 #include "random.c"

@@ -126,7 +126,6 @@ static inline void advance(cursor *c)
 #include "reduce.c"
 #undef REAL
 
-/* ---- shapes ---- */
 static cx_code reduce_infer(const char *op, const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
 {
     const cx_reduce_attr *a = attr;
@@ -160,7 +159,6 @@ INFER(reduce_prod)
 INFER(reduce_any)
 INFER(reduce_all)
 
-/* ---- forward ---- */
 #define FOLD(f, kind, divisor)                                                                     \
     FORWARD(f##_forward)                                                                           \
     {                                                                                              \
@@ -174,7 +172,6 @@ FOLD(reduce_prod, CX_FOLD_PRODUCT, 1)
 FOLD(reduce_max, CX_FOLD_MAX, 1)
 FOLD(reduce_min, CX_FOLD_MIN, 1)
 
-/* ---- gradients as nodes ---- */
 /* dy, or y, with 1 in place of the reduced dimensions; then repeated over x. */
 static int spread(const cx_emitter *e, const cx_node *n, int slot)
 {
@@ -220,7 +217,6 @@ EMIT(reduce_max) /* also reduce_min: an equal share for each element that is the
 }
 #define reduce_min_emit reduce_max_emit
 
-/* ---- the ops ---- */
 static const cx_field reduce_fields[] = {
     {"axis", CX_LIST, offsetof(cx_reduce_attr, axis), false, 0, -CX_RANK, CX_RANK - 1, NULL},
     {"keepdims", CX_FLAG, offsetof(cx_reduce_attr, keepdims), false, 0, 0, 1, NULL},

@@ -1,5 +1,6 @@
 /* Resizing of NHWC images with half-pixel centres: pixel i of `out` lies at (i + 1/2) in / out - 1/2. */
 #include "generic.h"
+#include "images.h"
 #include "separable.h"
 
 #ifndef REAL
@@ -50,7 +51,6 @@ static void run_rows(job *j, int64_t rows, int64_t work, cx_task *task)
 {
     cx_parallel(rows, 1 + CX_GRAIN / (work * j->channels + 1), task, j);
 }
-#define TASK(f) static void f(void *context, int64_t begin, int64_t end, int worker)
 
 /* Any dtype: pixels are copied as bytes. */
 TASK(nearest_rows)
@@ -85,10 +85,7 @@ static cx_code resize_infer(const void *attr, const cx_spec *in, cx_plan *plan, 
 {
     const resize_attr *a = attr;
     char text[CX_SHAPE_TEXT];
-    if (in->ndim != 4)
-        return cx_fail(err, CX_EVALUE,
-                       "resize: the input must have rank 4, (batch, height, width, channels). Received: shape %s",
-                       cx_shape_text(in, text));
+    if (cx_need_images("resize", in, err)) return err->code;
     if (in->dim[1] == 0 || in->dim[2] == 0)
         return cx_fail(err, CX_EVALUE, "resize: the image must have at least one pixel. Received: shape %s",
                        cx_shape_text(in, text));

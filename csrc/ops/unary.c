@@ -51,7 +51,6 @@ static cx_code clip_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx
                                        a->low, a->high);
 }
 
-/* ---- gradients as nodes ---- */
 #define X n->in[0]
 #define Y n->out[0]
 static int by(const cx_emitter *e, int dy, int slope)
@@ -119,7 +118,6 @@ EMIT(clip)
     return cx_emit_choose(e, cx_emit2(e, &cx_op_logical_and, above, below), dy, 0);
 }
 
-/* ---- the ops ---- */
 #define UNARY(f, ...)                             \
     const cx_op cx_op_##f = {.name = #f,          \
                              .kind = CX_OTHER,    \

@@ -2,6 +2,7 @@
  * (y W + x) C + c into its image; the rest is 0. */
 #include "generic.h"
 #include "emit.h"
+#include "images.h"
 #include "unpool.h"
 
 #ifndef REAL
@@ -18,7 +19,6 @@ static inline int64_t switch_at(const cx_value *switches, int64_t i)
 {
     return switches->spec.dtype == CX_I32 ? ((const int32_t *)switches->data)[i] : ((const int64_t *)switches->data)[i];
 }
-#define TASK(f) static void f(void *context, int64_t begin, int64_t end, int worker)
 
 #define REAL float
 #include "unpool.c"
@@ -32,10 +32,7 @@ static cx_code max_unpool_infer(const void *attr, const cx_spec *in, cx_plan *pl
     const cx_unpool_attr *a = attr;
     char text[2][CX_SHAPE_TEXT];
     bool same = in[0].ndim == in[1].ndim;
-    if (in[0].ndim != 4)
-        return cx_fail(err, CX_EVALUE,
-                       "max_unpool: the input must have rank 4, (batch, height, width, channels). Received: shape %s",
-                       cx_shape_text(&in[0], text[0]));
+    if (cx_need_images("max_unpool", &in[0], err)) return err->code;
     if (in[1].dtype != CX_I32 && in[1].dtype != CX_I64)
         return cx_fail(err, CX_ETYPE, "max_unpool: `switches` must be int32 or int64. Received: dtype=%s",
                        cx_dtype_name(in[1].dtype));

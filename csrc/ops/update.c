@@ -3,9 +3,12 @@
 
 #ifndef REAL
 typedef struct {
+    double learning_rate;
+} sgd_attr;
+typedef struct {
     double learning_rate, momentum;
     int64_t nesterov;
-} sgd_attr;
+} momentum_attr;
 typedef struct {
     double learning_rate, beta_1, beta_2, epsilon;
 } adam_attr;
@@ -14,7 +17,6 @@ typedef struct {
     void *w, *m, *v;
     double alpha;
 } job;
-#define TASK(f) static void f(void *context, int64_t begin, int64_t end, int worker)
 #define APPLY(f) static void f(const void *attr, int64_t n, void *w, const void *g, void *const *state, int64_t step)
 
 #define REAL float
@@ -25,9 +27,11 @@ typedef struct {
 #undef REAL
 
 static const cx_field sgd_fields[] = {
-    {"learning_rate", CX_REAL, offsetof(sgd_attr, learning_rate), true, 0, -INFINITY, INFINITY, NULL},
-    {"momentum", CX_REAL, offsetof(sgd_attr, momentum), false, 0, 0, 1, NULL},
-    {"nesterov", CX_FLAG, offsetof(sgd_attr, nesterov), false, 0, 0, 1, NULL},
+    {"learning_rate", CX_REAL, offsetof(sgd_attr, learning_rate), true, 0, -INFINITY, INFINITY, NULL}, {0}};
+static const cx_field momentum_fields[] = {
+    {"learning_rate", CX_REAL, offsetof(momentum_attr, learning_rate), true, 0, -INFINITY, INFINITY, NULL},
+    {"momentum", CX_REAL, offsetof(momentum_attr, momentum), true, 0, 0, 1, NULL},
+    {"nesterov", CX_FLAG, offsetof(momentum_attr, nesterov), false, 0, 0, 1, NULL},
     {0}};
 static const cx_field adam_fields[] = {
     {"learning_rate", CX_REAL, offsetof(adam_attr, learning_rate), true, 0, -INFINITY, INFINITY, NULL},
@@ -36,11 +40,13 @@ static const cx_field adam_fields[] = {
     {"epsilon", CX_REAL, offsetof(adam_attr, epsilon), false, 1e-7, 0, INFINITY, NULL},
     {0}};
 
-const cx_update cx_update_sgd = {.name = "sgd", .n_state = 1, .fields = sgd_fields, .apply = CX_BOTH(sgd)};
+const cx_update cx_update_sgd = {.name = "sgd", .n_state = 0, .fields = sgd_fields, .apply = CX_BOTH(sgd)};
+const cx_update cx_update_momentum = {
+    .name = "momentum", .n_state = 1, .fields = momentum_fields, .apply = CX_BOTH(momentum)};
 const cx_update cx_update_adam = {.name = "adam", .n_state = 2, .fields = adam_fields, .apply = CX_BOTH(adam)};
 
 #else
-TASK(T(plain_part))
+TASK(T(sgd_part))
 {
     const job *j = context;
     const REAL *g = j->g, rate = (REAL)((const sgd_attr *)j->attr)->learning_rate;
@@ -48,11 +54,18 @@ TASK(T(plain_part))
     (void)worker;
     for (int64_t i = begin; i < end; i++) w[i] -= rate * g[i];
 }
+APPLY(T(sgd))
+{
+    job j = {.attr = attr, .g = g, .w = w};
+    (void)state, (void)step;
+    cx_parallel(n, CX_GRAIN, T(sgd_part), &j);
+}
+
 /* m = momentum m - rate g; w += m, or with Nesterov w += momentum m - rate g */
 TASK(T(momentum_part))
 {
     const job *j = context;
-    const sgd_attr *a = j->attr;
+    const momentum_attr *a = j->attr;
     const REAL *g = j->g, rate = (REAL)a->learning_rate, momentum = (REAL)a->momentum;
     REAL *w = j->w, *m = j->m;
     (void)worker;
@@ -67,13 +80,11 @@ TASK(T(momentum_part))
             w[i] += m[i];
         }
 }
-/* Without momentum the velocity is neither read nor written. */
-APPLY(T(sgd))
+APPLY(T(momentum))
 {
-    bool plain = ((const sgd_attr *)attr)->momentum == 0;
-    job j = {.attr = attr, .g = g, .w = w, .m = plain ? NULL : state[0]};
+    job j = {.attr = attr, .g = g, .w = w, .m = state[0]};
     (void)step;
-    cx_parallel(n, CX_GRAIN, plain ? T(plain_part) : T(momentum_part), &j);
+    cx_parallel(n, CX_GRAIN, T(momentum_part), &j);
 }
 
 /* m += (g - m)(1 - beta_1); v += (g^2 - v)(1 - beta_2); w -= alpha m / (sqrt(v) + epsilon) */

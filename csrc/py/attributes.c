@@ -230,7 +230,6 @@ int parse_attribute_dict(const char *name, const cx_field *fields, PyObject *dic
     return check_required(name, fields, given);
 }
 
-/* ---- back to Python ---- */
 static PyObject *choice_text(const char *choices, int64_t place)
 {
     for (; place > 0 && (choices = strchr(choices, ' ')); place--) choices++;

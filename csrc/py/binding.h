@@ -137,7 +137,6 @@ PyObject *apply_op(const cx_op *op, const int64_t *attr, PyObject *host, PyObjec
 PyObject *apply1(const cx_op *op, PyObject *x);
 PyObject *apply2(const cx_op *op, PyObject *x, PyObject *y);
 PyObject *cast_to(PyObject *x, cx_dtype d);
-int logits_slot(const cx_program *p, int slot);
 /* A call whose slots are fed: runs it, wraps out[0..n), offers it to the tapes. leaf[i] stands behind leaf_slot[i].
  * also: slots that must be present too. result: n new references. */
 int finish_call(cx_program *p, PyObject *const *leaf, const int *leaf_slot, int n_leaf, const int *out, int n,
@@ -168,7 +167,6 @@ int tape_append(tape *t, const cx_program *call, int *map, int64_t base);
 int tape_remember(tape *t, PyObject *o, int slot);
 int tape_leave(tape *t);
 int64_t leaf_key(PyObject *o, const cx_value *v); /* v: its value in the call */
-int tape_watch(tape *t, PyObject *o, const cx_value *v);
 /* fn(*inputs) with this thread's tapes hidden; out: NULL, or receives a private tape that watches the inputs. */
 PyObject *tape_private(PyObject *inputs, PyObject *fn, PyObject **out);
 PyObject *ones_of(const cx_spec *spec);
@@ -210,7 +208,6 @@ int add_instance_type(PyObject *module);
 int add_explain_functions(PyObject *module); /* explain.c */
 
 /* What Tensor and Variable have in common. */
-extern PyMethodDef tensor_methods[];
 PyObject *tensor_numpy(PyObject *o, PyObject *unused);
 PyObject *tensor_array(PyObject *o, PyObject *args, PyObject *kw);
 int tensor_buffer(PyObject *o, Py_buffer *view, int flags);

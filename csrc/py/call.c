@@ -5,7 +5,7 @@
 /* While a layer's graph is traced, variables are read when the program runs, not now: an op on one is symbolic. */
 _Thread_local bool symbolic_mode;
 
-int logits_slot(const cx_program *p, int slot)
+static int logits_slot(const cx_program *p, int slot)
 {
     for (int k = p->n_node; k-- > 0;)
         if (p->node[k].out[0] == slot) return p->node[k].op->logits ? p->node[k].in[p->node[k].op->logits - 1] : -1;
@@ -137,7 +137,6 @@ done:
     return result;
 }
 
-/* ---- dtypes meet ---- */
 static int wider(int a, int b) /* of two dtypes or OWN_DTYPE */
 {
     static const int place[CX_DTYPES] = {

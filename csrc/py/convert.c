@@ -65,7 +65,6 @@ int refuse_symbol(PyObject *o)
     return -1;
 }
 
-/* ---- dtypes and shapes ---- */
 PyObject *dtype_object(cx_dtype d)
 {
     return S.dtype[d] ? Py_NewRef(S.dtype[d]) : PyUnicode_FromString(cx_dtype_name(d));
@@ -133,7 +132,6 @@ PyObject *shape_object(const cx_spec *s)
     return t;
 }
 
-/* ---- out ---- */
 PyObject *array_of(const cx_value *v)
 {
     npy_intp dim[CX_RANK];
@@ -167,7 +165,6 @@ PyObject *view_of(const cx_value *v)
     return NULL;
 }
 
-/* ---- in ---- */
 static void release_array(void *array) /* calls are freed with the GIL held */
 {
     Py_DECREF((PyObject *)array);

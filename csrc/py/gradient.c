@@ -60,7 +60,6 @@ typedef struct {
     cx_value *dvalue;
 } question;
 
-/* ---- other tapes ---- */
 /* What an outer tape tracks, by key. */
 static int tracked_keys(const tape *outer, id_map *keys)
 {
@@ -297,7 +296,6 @@ done:
     return list;
 }
 
-/* ---- tensors to slots ---- */
 static int count_slots(const tape *t, PyObject *o)
 {
     int n = 0;

@@ -24,7 +24,6 @@ static cx_code poll(void *self, cx_err *err)
     return bad ? cx_fail(err, CX_EHOST, "interrupted") : CX_OK;
 }
 
-/* ---- Python nodes ---- */
 static void release(void *o) /* programs are freed with the GIL held */
 {
     Py_DECREF((PyObject *)o);

@@ -96,7 +96,6 @@ static PyObject *symbolic(PyObject *m, PyObject *to)
     return PyBool_FromLong(before);
 }
 
-/* ---- the machine ---- */
 static PyObject *set_threads(PyObject *m, PyObject *o)
 {
     (void)m;
@@ -141,7 +140,6 @@ static PyObject *worker_runs(PyObject *m, PyObject *unused)
     return PyLong_FromLongLong(cx_worker_runs());
 }
 
-/* ---- the registry ---- */
 static PyObject *op_names(PyObject *m, PyObject *unused)
 {
     PyObject *list = PyList_New(0);
@@ -190,7 +188,6 @@ PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, PyTypeObject *base)
     return type; /* the reference stays with S */
 }
 
-/* ---- start ---- */
 static int read_environment(void)
 {
     cx_err err;

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- building ---- */
 /* The slot of a tensor that is there before any node: an input, a variable (its value comes with each call) or a
  * constant. */
 static int leaf_slot(program *g, PyObject *t)
@@ -166,7 +165,6 @@ fail:
     return NULL;
 }
 
-/* ---- calling ---- */
 int program_slot(const program *g, PyObject *o, const char *what)
 {
     int slot = is_tensor(o) ? id_slot(&g->ids, ID(o)) : -1;
@@ -312,7 +310,6 @@ done:
     return result;
 }
 
-/* ---- inspection ---- */
 static PyObject *tensors_at(const program *g, const int *slot, int n)
 {
     PyObject *t = PyTuple_New(n);

@@ -76,7 +76,6 @@ PyObject *make_symbol(PyObject *module, PyObject *args, PyObject *kw)
     return new_object(S.symbol_class, &v);
 }
 
-/* ---- Maker ---- */
 static PyObject *replay(PyObject *self, PyObject *inputs)
 {
     maker *m = (maker *)self;
@@ -168,7 +167,6 @@ static PyType_Spec maker_spec = {
     .slots = maker_slots,
 };
 
-/* ---- Symbol ---- */
 static PyObject *get_maker(PyObject *o, void *unused)
 {
     (void)unused;

@@ -29,7 +29,7 @@ int tape_remember(tape *t, PyObject *o, int slot)
     return id_add(&t->ids, ID(o), slot);
 }
 
-int tape_watch(tape *t, PyObject *o, const cx_value *v)
+static int follow(tape *t, PyObject *o, const cx_value *v)
 {
     int slot = id_slot(&t->ids, ID(o));
     if (!cx_is_real(v->spec.dtype)) return -1;
@@ -45,7 +45,7 @@ static int find(tape *t, PyObject *o, const cx_value *v)
 {
     if (!is_variable(o)) return id_slot(&t->ids, ID(o));
     bool watched = id_find(&t->ids, ID(o)) >= 0 || (((tensor *)o)->trainable && t->watch_accessed);
-    return watched ? tape_watch(t, o, v) : -1;
+    return watched ? follow(t, o, v) : -1;
 }
 
 bool tape_recording(void)
@@ -114,7 +114,6 @@ int tape_record(const cx_program *call, PyObject *const *leaf, const int *leaf_s
     return bad;
 }
 
-/* ---- entering and leaving ---- */
 static int enter(tape *t)
 {
     if (n_active_tapes == MOST_TAPES) {
@@ -158,7 +157,7 @@ PyObject *tape_private(PyObject *inputs, PyObject *fn, PyObject **out)
         if (!(t = (tape *)PyObject_CallNoArgs((PyObject *)S.Tape))) goto done;
         t->persistent = true;
         for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(inputs); i++)
-            if (tape_watch(t, PyTuple_GET_ITEM(inputs, i), &V(PyTuple_GET_ITEM(inputs, i))) == -2) goto done;
+            if (follow(t, PyTuple_GET_ITEM(inputs, i), &V(PyTuple_GET_ITEM(inputs, i))) == -2) goto done;
         if (enter(t) < 0) goto done;
     }
     y = PyObject_CallObject(fn, inputs);
@@ -173,7 +172,6 @@ done:
     return y;
 }
 
-/* ---- the type ---- */
 static PyObject *watch(PyObject *self, PyObject *o)
 {
     tape *t = (tape *)self;
@@ -187,7 +185,7 @@ static PyObject *watch(PyObject *self, PyObject *o)
                              "a tape watches floating tensors only; this one has dtype %s and its gradient is None",
                              cx_dtype_name(V(o).spec.dtype)) < 0)
             return NULL;
-    } else if (tape_watch(t, o, &V(o)) == -2) {
+    } else if (follow(t, o, &V(o)) == -2) {
         return NULL;
     }
     Py_RETURN_NONE;

@@ -3,7 +3,6 @@
 #include <structmember.h>
 #include <string.h>
 
-/* ---- values out ---- */
 PyObject *tensor_numpy(PyObject *o, PyObject *unused)
 {
     (void)unused;
@@ -149,7 +148,6 @@ Py_ssize_t tensor_length(PyObject *o)
     return (Py_ssize_t)s->dim[0];
 }
 
-/* ---- attributes ---- */
 PyObject *get_shape(PyObject *o, void *unused)
 {
     (void)unused;
@@ -203,7 +201,6 @@ static PyObject *get_priority(PyObject *o, void *unused) /* ndarray * Tensor is 
     return PyLong_FromLong(100);
 }
 
-/* ---- life ---- */
 int tensor_traverse(PyObject *o, visitproc visit, void *arg)
 {
     tensor *t = (tensor *)o;
@@ -233,7 +230,7 @@ void tensor_dealloc(PyObject *o)
     Py_TRASHCAN_END
 }
 
-PyMethodDef tensor_methods[] = {
+static PyMethodDef methods[] = {
     {"numpy", tensor_numpy, METH_NOARGS, "A fresh, writable array; a NumPy scalar for rank 0."},
     {"__array__", (PyCFunction)(void (*)(void))tensor_array, METH_VARARGS | METH_KEYWORDS, NULL},
     {0},
@@ -254,7 +251,7 @@ static PyGetSetDef getters[] = {
     {0},
 };
 static PyType_Slot slots[] = {
-    TENSOR_PROTOCOLS, {Py_tp_methods, tensor_methods}, {Py_tp_members, members}, {Py_tp_getset, getters}, {0, NULL},
+    TENSOR_PROTOCOLS, {Py_tp_methods, methods}, {Py_tp_members, members}, {Py_tp_getset, getters}, {0, NULL},
 };
 static PyType_Spec spec = {
     .name = "cnnexplain._core.Tensor",

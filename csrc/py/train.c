@@ -112,7 +112,8 @@ PyObject *program_train_step(PyObject *self, PyObject *args, PyObject *kw)
                                      &PyDict_Type, &attributes, &PyList_Type, &t.state, &t.step))
         return NULL;
     if (!(t.update = cx_update_find(update)))
-        return PyErr_Format(PyExc_ValueError, "`update` must be one of: sgd, adam. Received: update=%s", update);
+        return PyErr_Format(PyExc_ValueError, "`update` must be one of: sgd, momentum, adam. Received: update=%s",
+                            update);
     if (parse_attribute_dict(update, t.update->fields, attributes, t.attr) < 0) return NULL;
     t.n_variable = (int)PyList_GET_SIZE(t.variables);
     int loss_slot = program_slot(g, loss, "loss");

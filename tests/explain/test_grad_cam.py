@@ -128,6 +128,10 @@ class TestLayers:
         )
         assert cx.explain.grad_cam(model, x).layer == "maps"
 
+    def test_a_dtype_that_convolutions_do_not_have(self, model, x):
+        with pytest.raises(ValueError, match="`dtype` must be None, 'float32' or 'float64'.*int32"):
+            cx.explain.grad_cam(model, x, dtype="int32")
+
     def test_a_bad_name_lists_the_candidates(self, model, x):
         with pytest.raises(ValueError, match="no layer 'conv9'.*'first', 'pool', 'second', 'third'"):
             cx.explain.grad_cam(model, x, layer="conv9")
@@ -137,6 +141,8 @@ class TestLayers:
             cx.explain.grad_cam(model, x, layer="head")
         with pytest.raises(ValueError, match="layer 'other' is not part of the model"):
             cx.explain.grad_cam(model, x, layer=keras.layers.ReLU(name="other"))
+        with pytest.raises(TypeError, match="`layer` must be None, a name.*layer=True"):
+            cx.explain.grad_cam(model, x, layer=True)
         with pytest.raises(TypeError, match="`layer` must be None, a name"):
             cx.explain.grad_cam(model, x, layer=1.5)
 

@@ -381,3 +381,94 @@ def test_a_shared_batch_normalization_moves_once_per_call():
     variance = (0.9 + 0.1 * a.var(0)) * 0.9 + 0.1 * b.var(0)
     np.testing.assert_allclose(norm.moving_mean.numpy(), mean, rtol=1e-5)
     np.testing.assert_allclose(norm.moving_variance.numpy(), variance, rtol=1e-5)
+
+
+def one_unit(loss, **settings):
+    model = Sequential([keras.Input((3,)), layers.Dense(1, activation="sigmoid", kernel_initializer="ones")])
+    model.compile("sgd", loss, **settings)
+    return model
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "binary_focal_crossentropy", "mse", "hinge"])
+def test_flat_labels_meet_one_unit(loss):
+    x = np.linspace(-2, 2, 30, dtype=np.float32).reshape(10, 3)
+    y = np.arange(10) % 2
+    flat = one_unit(loss, metrics=["accuracy"]).fit(x, y, epochs=2, shuffle=False, verbose=0)
+    column = one_unit(loss, metrics=["accuracy"]).fit(x, y[:, None], epochs=2, shuffle=False, verbose=0)
+    assert flat.history == column.history
+
+
+def test_labels_of_a_map_without_channels():
+    model = Sequential([keras.Input((4, 4, 1)), layers.Conv2D(1, 3, padding="same", activation="sigmoid")])
+    model.compile("sgd", "binary_crossentropy")
+    x, y = np.ones((2, 4, 4, 1)), np.ones((2, 4, 4))
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(model.evaluate(x, y[..., None], verbose=0))
+
+
+def test_results_by_name_are_sorted(pictures):
+    x, y = pictures
+    model = classifier()
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    assert list(model.evaluate(x, y, verbose=0, return_dict=True)) == ["accuracy", "loss"]
+    assert list(model.test_on_batch(x, y, return_dict=True)) == ["accuracy", "loss"]
+
+
+def test_a_batch_alone_is_measured_alone():
+    model = one_unit("mse")
+    x = np.zeros((4, 3))
+    assert model.test_on_batch(x, np.full((4, 1), 0.5)) == 0.0
+    assert model.test_on_batch(x, np.full((4, 1), 1.5)) == pytest.approx(1.0)
+
+
+def test_fewer_steps_than_batches_go_on_in_the_next_epoch():
+    model = one_unit(keras.losses.MeanSquaredError())
+    model.set_weights([np.zeros((3, 1)), np.zeros(1)])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    x, y = np.zeros((50, 3)), np.arange(50.0) + 0.5
+    fit = {"batch_size": 16, "shuffle": False, "verbose": 0}
+    two = model.fit(x, y, epochs=3, steps_per_epoch=2, **fit).history["loss"]
+    assert two == pytest.approx(
+        [np.mean(part**2) for part in (np.arange(32), np.arange(32, 50), np.arange(32))]
+    )
+    three = model.fit(x, y, epochs=4, steps_per_epoch=3, **fit).history["loss"]
+    assert three == pytest.approx([np.mean(np.arange(a, b) ** 2) for a, b in [(0, 48), (48, 50)] * 2])
+
+
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        ({"y": None}, ValueError, "`y` must hold the labels"),
+        ({"x": None}, ValueError, "`x` must hold data"),
+        ({"epochs": 1.5}, ValueError, "`epochs` must be a non-negative integer. Received: epochs=1.5"),
+        ({"epochs": -1}, ValueError, "`epochs` must be a non-negative integer. Received: epochs=-1"),
+        ({"class_weight": [1, 2]}, TypeError, "`class_weight` must be a dict"),
+        ({"validation_data": (np.zeros((2, 12, 12, 1)),)}, ValueError, "`validation_data` must be"),
+        ({"y": np.full(40, 0.5)}, ValueError, "whole and finite. Received: label 0.5"),
+        ({"y": np.full(40, np.nan)}, ValueError, "whole and finite. Received: label nan"),
+        ({"y": np.full(40, np.inf)}, ValueError, "whole and finite. Received: label inf"),
+    ],
+)
+def test_fit_names_what_is_wrong(arguments, error, message):
+    model = classifier()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    given = {"x": np.zeros((40, 12, 12, 1)), "y": np.zeros(40), "verbose": 0, **arguments}
+    with pytest.raises(error, match=message):
+        model.fit(**given)
+
+
+def test_labels_that_are_no_classes_outside_of_fit():
+    with pytest.raises(ValueError, match="whole and finite. Received: label nan at position 1"):
+        keras.losses.sparse_categorical_crossentropy([0.0, np.nan], [[0.5, 0.5], [0.5, 0.5]])
+
+
+def test_settings_of_the_wrong_kind_are_named():
+    model = one_unit("mse")
+    with pytest.raises(TypeError, match="`name` must be a string.*3.5"):
+        model.get_layer(3.5)
+    with pytest.raises(TypeError, match="`weights` must be a list of arrays. Received: weights=None"):
+        model.set_weights(None)
+    with pytest.raises(TypeError, match="`weights` must hold arrays of numbers.*'kernel'"):
+        model.set_weights([np.full((3, 1), "a"), np.zeros(1)])
+    for rate in ("fast", None):
+        with pytest.raises(ValueError, match="`learning_rate` must be a non-negative number"):
+            keras.optimizers.Adam(rate)

@@ -9,7 +9,6 @@ import numpy as np
 from .. import config
 from ..convert import as_real
 from ..layers import Input
-from ..models import Model
 from ..tracing import Symbol
 
 _CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red
@@ -146,16 +145,13 @@ def check_activation(classifier_activation: Any, weights: Any) -> None:
         )
 
 
-def make_input(input_tensor: Any, shape: tuple) -> Any:
-    """The network's input symbol."""
+def make_input(input_tensor: Any, shape: Any, include_top: bool, weights: Any) -> Any:
+    """The network's input symbol: 224 x 224 pixels unless asked otherwise, 32 x 32 at least."""
+    if input_tensor is None or shape is not None:
+        shape = obtain_input_shape(shape, 224, 32, config.image_data_format(), include_top, weights)
     if input_tensor is None:
         return Input(shape)
     return input_tensor if isinstance(input_tensor, Symbol) else Input(tensor=input_tensor)
-
-
-def finish(inputs: Any, outputs: Any, name: str) -> Model:
-    """The model."""
-    return Model(inputs, outputs, name=name)
 
 
 def decode_predictions(preds: Any, top: int = 5) -> list:

@@ -16,6 +16,7 @@ from ..layers import (
     MaxPooling2D,
     ZeroPadding2D,
 )
+from ..models import Model
 from . import imagenet_utils
 from .imagenet_utils import decode_predictions
 
@@ -53,13 +54,8 @@ def _resnet(
     classifier_activation: Any,
 ) -> Any:
     imagenet_utils.check_weights(weights, include_top, classes)
-    data_format = config.image_data_format()
-    axis = 3 if data_format == "channels_last" else 1
-    if input_tensor is None or input_shape is not None:
-        input_shape = imagenet_utils.obtain_input_shape(
-            input_shape, 224, 32, data_format, include_top, weights
-        )
-    inputs = imagenet_utils.make_input(input_tensor, input_shape)
+    axis = 3 if config.image_data_format() == "channels_last" else 1
+    inputs = imagenet_utils.make_input(input_tensor, input_shape, include_top, weights)
     x = ZeroPadding2D(((3, 3), (3, 3)), name="conv1_pad")(inputs)
     x = Conv2D(64, 7, strides=2, name="conv1_conv")(x)
     x = BatchNormalization(axis=axis, epsilon=_EPSILON, name="conv1_bn")(x)
@@ -78,7 +74,7 @@ def _resnet(
         x = GlobalAveragePooling2D(name="avg_pool")(x)
     elif pooling == "max":
         x = GlobalMaxPooling2D(name="max_pool")(x)
-    return imagenet_utils.finish(inputs, x, name)
+    return Model(inputs, x, name=name)
 
 
 def ResNet50(

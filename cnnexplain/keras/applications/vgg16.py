@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import config
 from ..layers import Conv2D, Dense, Flatten, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
+from ..models import Model
 from . import imagenet_utils
 from .imagenet_utils import decode_predictions
 
@@ -25,12 +25,7 @@ def vgg(
 ) -> Any:
     """A VGG network with the given (convolutions, filters) of each block."""
     imagenet_utils.check_weights(weights, include_top, classes)
-    data_format = config.image_data_format()
-    if input_tensor is None or input_shape is not None:
-        input_shape = imagenet_utils.obtain_input_shape(
-            input_shape, 224, 32, data_format, include_top, weights
-        )
-    inputs = imagenet_utils.make_input(input_tensor, input_shape)
+    inputs = imagenet_utils.make_input(input_tensor, input_shape, include_top, weights)
     x = inputs
     for block, (convolutions, filters) in enumerate(blocks, start=1):
         for place in range(1, convolutions + 1):
@@ -48,7 +43,7 @@ def vgg(
         x = GlobalAveragePooling2D()(x)
     elif pooling == "max":
         x = GlobalMaxPooling2D()(x)
-    return imagenet_utils.finish(inputs, x, name)
+    return Model(inputs, x, name=name)
 
 
 def VGG16(

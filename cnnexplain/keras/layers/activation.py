@@ -6,7 +6,7 @@ from typing import Any
 
 from cnnexplain import _core
 
-from .. import activations, constraints, initializers, regularizers
+from .. import activations
 from .base import Layer
 from .input_spec import InputSpec
 
@@ -122,9 +122,7 @@ class PReLU(Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.alpha_initializer = initializers.get(alpha_initializer)
-        self.alpha_regularizer = regularizers.get(alpha_regularizer)
-        self.alpha_constraint = constraints.get(alpha_constraint)
+        self._describe_weight("alpha", alpha_initializer, alpha_regularizer, alpha_constraint)
         if shared_axes is not None and not isinstance(shared_axes, (list, tuple)):
             shared_axes = [shared_axes]
         self.shared_axes = None if shared_axes is None else list(shared_axes)
@@ -133,13 +131,7 @@ class PReLU(Layer):
         shape = list(input_shape[1:])
         for axis in self.shared_axes or ():
             shape[axis - 1] = 1
-        self.alpha = self.add_weight(
-            name="alpha",
-            shape=shape,
-            initializer=self.alpha_initializer,
-            regularizer=self.alpha_regularizer,
-            constraint=self.alpha_constraint,
-        )
+        self.alpha = self._add_described("alpha", tuple(shape))
         axes = {
             axis: input_shape[axis]
             for axis in range(1, len(input_shape))

@@ -6,7 +6,7 @@ from typing import Any
 
 from cnnexplain import _core
 
-from .. import activations, config, constraints, initializers, regularizers
+from .. import activations, config
 from . import arguments
 from .base import Layer, real_input
 from .input_spec import InputSpec
@@ -143,12 +143,8 @@ class Conv2D(_Convolution):
                 "The number of filters must be evenly divisible by the number of groups. "
                 f"Received: groups={groups}, filters={filters}."
             )
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self._describe_weight("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        self._describe_weight("bias", bias_initializer, bias_regularizer, bias_constraint)
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels(input_shape)
@@ -158,21 +154,11 @@ class Conv2D(_Convolution):
                 f"Received groups={self.groups}, but the input has {channels} channels (full input shape is "
                 f"{tuple(input_shape)})."
             )
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(*self.kernel_size, channels // self.groups, self.filters),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
+        self.kernel = self._add_described(
+            "kernel", (*self.kernel_size, channels // self.groups, self.filters)
         )
         if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(self.filters,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            self.bias = self._add_described("bias", (self.filters,))
 
     def call(self, inputs: Any) -> Any:
         x = _core.conv2d(
@@ -221,12 +207,8 @@ class DepthwiseConv2D(_Convolution):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.depth_multiplier = arguments.positive(depth_multiplier, "depth_multiplier")
         self._prepare(kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias)
-        self.depthwise_initializer = initializers.get(depthwise_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.depthwise_constraint = constraints.get(depthwise_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self._describe_weight("depthwise", depthwise_initializer, depthwise_regularizer, depthwise_constraint)
+        self._describe_weight("bias", bias_initializer, bias_regularizer, bias_constraint)
 
     @property
     def depthwise_kernel(self) -> Any:
@@ -235,21 +217,11 @@ class DepthwiseConv2D(_Convolution):
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels(input_shape)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(*self.kernel_size, channels, self.depth_multiplier),
-            initializer=self.depthwise_initializer,
-            regularizer=self.depthwise_regularizer,
-            constraint=self.depthwise_constraint,
+        self.kernel = self._add_described(
+            "depthwise", (*self.kernel_size, channels, self.depth_multiplier), name="kernel"
         )
         if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(channels * self.depth_multiplier,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            self.bias = self._add_described("bias", (channels * self.depth_multiplier,))
 
     def call(self, inputs: Any) -> Any:
         x = _core.depthwise_conv2d(
@@ -302,40 +274,20 @@ class SeparableConv2D(_Convolution):
         self.filters = arguments.positive(filters, "filters")
         self.depth_multiplier = arguments.positive(depth_multiplier, "depth_multiplier")
         self._prepare(kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias)
-        self.depthwise_initializer = initializers.get(depthwise_initializer)
-        self.pointwise_initializer = initializers.get(pointwise_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
-        self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.depthwise_constraint = constraints.get(depthwise_constraint)
-        self.pointwise_constraint = constraints.get(pointwise_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self._describe_weight("depthwise", depthwise_initializer, depthwise_regularizer, depthwise_constraint)
+        self._describe_weight("pointwise", pointwise_initializer, pointwise_regularizer, pointwise_constraint)
+        self._describe_weight("bias", bias_initializer, bias_regularizer, bias_constraint)
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels(input_shape)
-        self.depthwise_kernel = self.add_weight(
-            name="depthwise_kernel",
-            shape=(*self.kernel_size, channels, self.depth_multiplier),
-            initializer=self.depthwise_initializer,
-            regularizer=self.depthwise_regularizer,
-            constraint=self.depthwise_constraint,
+        self.depthwise_kernel = self._add_described(
+            "depthwise", (*self.kernel_size, channels, self.depth_multiplier), name="depthwise_kernel"
         )
-        self.pointwise_kernel = self.add_weight(
-            name="pointwise_kernel",
-            shape=(1, 1, channels * self.depth_multiplier, self.filters),
-            initializer=self.pointwise_initializer,
-            regularizer=self.pointwise_regularizer,
-            constraint=self.pointwise_constraint,
+        self.pointwise_kernel = self._add_described(
+            "pointwise", (1, 1, channels * self.depth_multiplier, self.filters), name="pointwise_kernel"
         )
         if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(self.filters,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            self.bias = self._add_described("bias", (self.filters,))
 
     def call(self, inputs: Any) -> Any:
         x = _core.depthwise_conv2d(
@@ -386,30 +338,14 @@ class Conv2DTranspose(_Convolution):
         self.output_padding = None
         if output_padding is not None:
             self.output_padding = arguments.integers(output_padding, 2, "output_padding", zero=True)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self._describe_weight("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        self._describe_weight("bias", bias_initializer, bias_regularizer, bias_constraint)
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels(input_shape)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(*self.kernel_size, self.filters, channels),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        self.kernel = self._add_described("kernel", (*self.kernel_size, self.filters, channels))
         if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(self.filters,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            self.bias = self._add_described("bias", (self.filters,))
 
     def call(self, inputs: Any) -> Any:
         x = _core.conv2d_transpose(

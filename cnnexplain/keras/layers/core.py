@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnexplain import _core
 
-from .. import activations, config, constraints, initializers, regularizers, tracing, tree
+from .. import activations, config, tracing, tree
 from ..tracing import Node, Symbol
 from . import arguments
 from .base import Layer, real_input
@@ -211,12 +211,8 @@ class Dense(Layer):
         self.units = arguments.positive(units, "units")
         self.activation = activations.get(activation)
         self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self._describe_weight("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        self._describe_weight("bias", bias_initializer, bias_regularizer, bias_constraint)
         self.input_spec = InputSpec(min_ndim=2)
         self.bias: Any = None
 
@@ -227,21 +223,9 @@ class Dense(Layer):
                 f"The last axis of the inputs of layer '{self.name}' must be known. Received: "
                 f"input_shape={tuple(input_shape)}"
             )
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(size, self.units),
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
+        self.kernel = self._add_described("kernel", (size, self.units))
         if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias",
-                shape=(self.units,),
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+            self.bias = self._add_described("bias", (self.units,))
         self.input_spec = InputSpec(min_ndim=2, axes={-1: int(size)})
 
     def call(self, inputs: Any) -> Any:

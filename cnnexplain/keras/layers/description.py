@@ -110,6 +110,7 @@ def _is_shape(value: Any) -> bool:
 
 
 def map_shapes(function: Any, shapes: Any) -> Any:
+    """function of every shape in a structure of shapes."""
     if _is_shape(shapes):
         return function(shapes)
     if isinstance(shapes, dict):

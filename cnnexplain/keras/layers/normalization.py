@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnexplain import _core
 
-from .. import constraints, initializers, regularizers, tracing
+from .. import initializers, tracing
 from .base import Layer, real_input
 from .input_spec import InputSpec
 
@@ -83,14 +83,10 @@ class BatchNormalization(Layer):
         self.epsilon = float(epsilon)
         self.center = bool(center)
         self.scale = bool(scale)
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
+        self._describe_weight("beta", beta_initializer, beta_regularizer, beta_constraint)
+        self._describe_weight("gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
         self.gamma: Any = None
         self.beta: Any = None
 
@@ -107,21 +103,9 @@ class BatchNormalization(Layer):
                 f"The axis {self.axis} of the input must be known. Received: input_shape={tuple(input_shape)}"
             )
         if self.scale:
-            self.gamma = self.add_weight(
-                name="gamma",
-                shape=(size,),
-                initializer=self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
+            self.gamma = self._add_described("gamma", (size,))
         if self.center:
-            self.beta = self.add_weight(
-                name="beta",
-                shape=(size,),
-                initializer=self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
+            self.beta = self._add_described("beta", (size,))
         self.moving_mean = self.add_weight(
             name="moving_mean", shape=(size,), initializer=self.moving_mean_initializer, trainable=False
         )
@@ -185,12 +169,8 @@ class LayerNormalization(Layer):
         self.epsilon = float(epsilon)
         self.center = bool(center)
         self.scale = bool(scale)
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
+        self._describe_weight("beta", beta_initializer, beta_regularizer, beta_constraint)
+        self._describe_weight("gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
         self.gamma: Any = None
         self.beta: Any = None
 
@@ -201,21 +181,9 @@ class LayerNormalization(Layer):
     def build(self, input_shape: Any) -> None:
         shape = tuple(input_shape[axis] for axis in self._axes(len(input_shape)))
         if self.scale:
-            self.gamma = self.add_weight(
-                name="gamma",
-                shape=shape,
-                initializer=self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
+            self.gamma = self._add_described("gamma", shape)
         if self.center:
-            self.beta = self.add_weight(
-                name="beta",
-                shape=shape,
-                initializer=self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
+            self.beta = self._add_described("beta", shape)
 
     def call(self, inputs: Any) -> Any:
         x = real_input(inputs, self.dtype)

@@ -255,6 +255,22 @@ class VariableHolder:
             self._constraints[variable.id] = (variable, constraint)
         return variable
 
+    def _describe_weight(self, role: str, initializer: Any, regularizer: Any, constraint: Any) -> None:
+        """Sets `<role>_initializer`, `<role>_regularizer` and `<role>_constraint`."""
+        setattr(self, f"{role}_initializer", initializers.get(initializer))
+        setattr(self, f"{role}_regularizer", regularizers.get(regularizer))
+        setattr(self, f"{role}_constraint", constraints.get(constraint))
+
+    def _add_described(self, role: str, shape: tuple, name: str | None = None) -> Any:
+        """Makes the variable that `_describe_weight` described."""
+        return self.add_weight(
+            name=name or role,
+            shape=shape,
+            initializer=getattr(self, f"{role}_initializer"),
+            regularizer=getattr(self, f"{role}_regularizer"),
+            constraint=getattr(self, f"{role}_constraint"),
+        )
+
     def add_variable(self, *args: Any, **kwargs: Any) -> Any:
         """The same as `add_weight`."""
         return self.add_weight(*args, **kwargs)
@@ -280,6 +296,8 @@ class VariableHolder:
             ValueError: Another number of arrays, or a wrong shape.
         """
         variables = self.weights
+        if not hasattr(weights, "__len__"):
+            raise TypeError(f"`weights` must be a list of arrays. Received: weights={weights!r}")
         if len(variables) != len(weights):
             raise ValueError(
                 f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of length "
@@ -288,6 +306,11 @@ class VariableHolder:
             )
         arrays = [np.asarray(weight) for weight in weights]
         for variable, array in zip(variables, arrays, strict=True):
+            if array.dtype.kind not in "fiub":
+                raise TypeError(
+                    f"`weights` must hold arrays of numbers. Received: dtype {array.dtype} for "
+                    f"'{variable.name}' of layer '{self.name}'"
+                )
             if tuple(variable.shape) != array.shape:
                 raise ValueError(
                     f"Layer {self.name} weight shape {tuple(variable.shape)} is not compatible with provided "

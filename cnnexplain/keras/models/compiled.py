@@ -124,7 +124,7 @@ class Compiled:
         self.names = names if len(names) == count else [f"output_{i + 1}" for i in range(count)]
         wanted = _spread(self.loss, self.names, count, "loss") if count > 1 else [_only(self.loss)]
         self.losses = [
-            None if y is None else resolve_loss(one, y, p)
+            None if one is None else resolve_loss(one, _labels(y), p)
             for one, y, p in zip(wanted, y_true, y_pred, strict=True)
         ]
         weights = (
@@ -196,6 +196,7 @@ class Compiled:
             if loss is None:
                 parts.append(None)
                 continue
+            y = _labels(y)
             value = loss(y, p, sample_weight=w) if isinstance(loss, losses.Loss) else loss(y, p)
             if len(value.shape):
                 value = _core.reduce_mean(value)
@@ -225,6 +226,13 @@ class Compiled:
                 metric.update_state(y, p)
             for metric in self.weighted[place]:
                 metric.update_state(y, p, sample_weight=w)
+
+
+def _labels(y: Any) -> Any:
+    """y where there is a loss that needs it."""
+    if y is None:
+        raise ValueError("`y` must hold the labels that the loss needs. Received: y=None")
+    return y
 
 
 def _only(loss: Any) -> Any:

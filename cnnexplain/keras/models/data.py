@@ -112,6 +112,10 @@ def train_validation_split(arrays: tuple, share: float) -> tuple[tuple, tuple]:
 
 def class_weights(y: Any, class_weight: dict) -> np.ndarray:
     """One weight for each example from its label."""
+    if not isinstance(class_weight, dict):
+        raise TypeError(
+            f"`class_weight` must be a dict {{label: weight}}. Received: class_weight={class_weight!r}"
+        )
     labels = np.asarray(y)
     if labels.ndim > 1:
         labels = labels.argmax(axis=-1) if labels.shape[-1] > 1 else labels[..., 0]
@@ -161,6 +165,8 @@ class ArrayBatches(Batches):
                 raise ValueError("`class_weight` needs labels `y`.")
             weights = class_weights(tree.flatten(y)[0], class_weight)
             sample_weight = weights if sample_weight is None else np.asarray(sample_weight) * weights
+        if x is None:
+            raise ValueError("`x` must hold data. Received: x=None")
         self.count = count_of(x, y, sample_weight)
         if not self.count:
             raise ValueError("`x` must hold at least one example. Received: 0 examples")
@@ -170,7 +176,8 @@ class ArrayBatches(Batches):
         self.full = -(-self.count // self.batch_size)
         self.steps = self.full if steps is None else min(int(steps), self.full) if steps > 0 else self.full
         self._wanted = steps
-        self._left: np.ndarray | None = None
+        self._next = 0  # batch of the pass that the next epoch begins with
+        self._pass_order: np.ndarray | None = None
 
     def _order(self) -> np.ndarray | None:
         if self.shuffle == "batch":
@@ -182,12 +189,18 @@ class ArrayBatches(Batches):
         return np.random.permutation(self.count) if self.shuffle else None
 
     def epoch(self) -> Iterator[tuple[Any, Any, Any]]:
-        order = self._order()
+        if self._next == 0:
+            self._pass_order = self._order()
+        order = self._pass_order
         simple = all(
             not isinstance(part, (list, tuple, dict)) for part in (self.x, self.y, self.sample_weight)
         )
         x, y, w = self.x, self.y, self.sample_weight
-        for step in range(self.steps or 0):
+        # Fewer steps than batches: the next epoch goes on where this one ends, to the end of the pass.
+        first = self._next
+        last = min(first + (self.steps or 0), self.full)
+        for step in range(first, last):
+            self._next = (step + 1) % self.full
             begin = step * self.batch_size
             end = min(begin + self.batch_size, self.count)
             chosen: Any = slice(begin, end) if order is None else order[begin:end]

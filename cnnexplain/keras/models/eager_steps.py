@@ -141,6 +141,8 @@ class EagerSteps:
 
 
 class CompiledMetrics:
+    """What `model.compiled_metrics` is to a `train_step` written for Keras 2."""
+
     def __init__(self, model: Any):
         self._model = model
 

@@ -182,6 +182,8 @@ class Model(Trainer, InputFitting, Layer):
             return self.layers[index]
         if name is None:
             raise ValueError("Provide either a layer name or layer index at `get_layer`.")
+        if not isinstance(name, str):
+            raise TypeError(f"`name` must be a string, the name of a layer. Received: name={name!r}")
         for layer in self.layers:
             if layer.name == name:
                 return layer
@@ -253,13 +255,13 @@ class Model(Trainer, InputFitting, Layer):
     def _call_program(self, inputs: Any, training: bool) -> Any:
         graph = self._graph
         entry = self._programs.get(training)
-        if entry is None or entry[0] != tracing._configuration[0]:
+        if entry is None or entry[0] != tracing.configuration():
             made = tracing.trace(self, None, training=training)
             program = made.program
             if made.losses:
                 program = _core.Program(made.inputs, [*made.outputs, *made.losses], made.updates)
             entry = (
-                tracing._configuration[0],
+                tracing.configuration(),
                 program,
                 [(s, tuple(s.shape), s.dtype.name) for s in graph.inputs],
             )

@@ -11,6 +11,7 @@ from cnnexplain import _core
 
 from .. import metrics as metrics_module
 from .. import tracing
+from ..loss_functions import check_labels, sparse_categorical_crossentropy
 from .compiled import Compiled
 
 
@@ -146,6 +147,9 @@ class Step:
 
     def run(self, x: list, targets: list, weights: list) -> None:
         """Takes one batch: steps the optimizer when training, and updates loss and metrics."""
+        for loss, labels in zip(self.compiled.losses, targets, strict=True):
+            if labels is not None and getattr(loss, "fn", None) is sparse_categorical_crossentropy:
+                check_labels(labels)
         feeds = [*x, *(y for y in targets if y is not None), *(w for w in weights if w is not None)]
         count = x[0].shape[0] if len(x[0].shape) else 1
         results = self._train(feeds) if self.training else self.program(*feeds)
@@ -170,7 +174,7 @@ class Step:
             update, attributes = engine
             attributes["learning_rate"] = float(optimizer.learning_rate)
             results: Any = self.program.train_step(
-                feeds, self.loss, self.variables, update, attributes, optimizer.engine_states(self.variables),
+                feeds, self.loss, self.variables, update, attributes, optimizer.states(self.variables),
                 int(optimizer.iterations) + 1,
             )  # fmt: skip
             optimizer.count_step()

@@ -9,17 +9,17 @@ import numpy as np
 
 from cnnexplain import _core
 
-from .. import config, optimizers, tracing, tree
+from .. import config, optimizers, tree
 from ..callbacks import CallbackList
 from . import data
+from .batch import BatchSteps, tensors
 from .compiled import Compiled, result_of
-from .eager_steps import CompiledMetrics, EagerSteps
-from .step import Step, target_array
+from .eager_steps import CompiledMetrics
 
 _CACHES = ("_steps", "history", "_evaluation_data")
 
 
-class Trainer(EagerSteps):
+class Trainer(BatchSteps):
     """`compile`, `fit`, `evaluate`, `predict` and what belongs to them; a part of `Model`."""
 
     def _start_training_state(self) -> None:
@@ -127,104 +127,6 @@ class Trainer(EagerSteps):
         for metric in self.metrics:
             metric.reset_state()
 
-    def _inputs(self, x: Any) -> list:
-        """A batch's inputs as arrays of the right rank and dtype, in the program's order."""
-        if self._functional:
-            symbols = self._graph.inputs
-            matched = [x] if len(symbols) == 1 and hasattr(x, "shape") else self._match(x)
-            return [
-                self._fit_input(value, symbol, i)
-                for i, (value, symbol) in enumerate(zip(matched, symbols, strict=True))
-            ]
-        return [_as_data(value, self.dtype) for value in tree.flatten(x)]
-
-    def _precheck(self, x: Any) -> None:
-        """Shapes before the arrays are cut into batches: then a missing batch axis can still be seen."""
-        if self._functional and x is not None:
-            matched = [x] if len(self._graph.inputs) == 1 and hasattr(x, "shape") else self._match(x)
-            for place, (value, symbol) in enumerate(zip(matched, self._graph.inputs, strict=True)):
-                if hasattr(value, "shape"):
-                    self._resolve_shape(
-                        (None, *tuple(value.shape)[1:]), tuple(symbol.shape), place, tuple(value.shape)
-                    )
-
-    def _ensure_built(self, x: Any) -> None:
-        if self._graph is None and (not self.built or self._call_inputs is None):
-            self(_tensors(x, self.dtype), training=False)
-
-    def _step(self, x: Any, y: Any, w: Any, training: bool) -> tuple[Step, list, list]:
-        self._ensure_built(x)
-        count = len(self._graph.outputs) if self._functional else None
-        if count is None:
-            count = len(tracing.trace(self, None, training=training).outputs)
-        dtype = self.dtype
-        targets = [None if one is None else target_array(one, dtype) for one in self._match_targets(y, count)]
-        weights = [
-            None if one is None or target is None else np.asarray(one).astype(dtype, copy=False)
-            for one, target in zip(self._match_weights(w, count), targets, strict=True)
-        ]
-        key = (
-            training,
-            tuple(None if a is None else (a.dtype.char, *a.shape[1:]) for a in targets),
-            tuple(None if a is None else a.shape[1:] for a in weights),
-        )
-        entry = self._steps.get(key)
-        if entry is None or entry[0] != tracing._configuration[0]:
-            step = Step(self, targets, weights, training)
-            entry = (tracing._configuration[0], step)
-            self._steps[key] = entry
-        return entry[1], targets, weights
-
-    def _eager(self, training: bool) -> bool:
-        cls = type(self)
-        own = cls.train_step is not Trainer.train_step if training else cls.test_step is not Trainer.test_step
-        return (
-            own
-            or self.run_eagerly
-            or cls.compute_loss is not Trainer.compute_loss
-            or cls.compute_metrics is not Trainer.compute_metrics
-        )
-
-    def _run_batch(self, x: Any, y: Any, w: Any, training: bool) -> dict | None:
-        """One step; the logs where the user's own step returned them, else None (read from the metrics)."""
-        if not self._eager(training):
-            try:
-                step, targets, weights = self._step(x, y, w, training)
-            except (AttributeError, TypeError) as error:
-                if not self._has_own_functions():
-                    raise
-                # A loss or layer of the user's that cannot run on symbols runs on tensors instead.
-                self.__dict__["run_eagerly"] = True
-                warnings.warn(f"The step is run eagerly: {error}", stacklevel=4)
-            else:
-                step.run(self._inputs(x), targets, weights)
-                return None
-        self._ensure_built(x)
-        inputs = self._inputs(x)
-        if self._functional:
-            tensors = [_core.tensor(value) if isinstance(value, np.ndarray) else value for value in inputs]
-            x = tree.pack(self._graph.input_structure, tensors) if len(tensors) > 1 else tensors[0]
-        else:
-            x = _tensors(x, self.dtype)
-        y = tree.map_structure(lambda a: None if a is None else _core.tensor(target_array(a, self.dtype)), y)
-        w = tree.map_structure(lambda a: None if a is None else _core.tensor(np.asarray(a, self.dtype)), w)
-        batch: tuple = (x, y) if w is None else (x, y, w)
-        if y is None and w is None:
-            batch = (x,)
-        logs = self.train_step(batch) if training else self.test_step(batch)
-        if not isinstance(logs, dict):
-            return None
-        return {key: _number(value) for key, value in logs.items()}
-
-    def _has_own_functions(self) -> bool:
-        flat = tree.flatten(self._compile_settings["loss"]) + tree.flatten(self._compile_settings["metrics"])
-        own_layers = any(
-            not type(layer).__module__.startswith("cnnexplain.") for layer in self._flatten_layers()
-        )
-        return own_layers or any(
-            callable(f) and not getattr(f, "__module__", "").startswith("cnnexplain.") for f in flat
-        )
-
     # Training
 
     def fit(
@@ -279,6 +181,8 @@ class Trainer(EagerSteps):
         if kwargs:
             raise TypeError(f"fit() got unexpected keyword arguments: {sorted(kwargs)}")
         self._need_compiled("fit")
+        epochs = _whole_number("epochs", epochs)
+        initial_epoch = _whole_number("initial_epoch", initial_epoch)
         if self.optimizer is None and type(self).train_step is Trainer.train_step:
             raise ValueError("`fit` needs an optimizer: call `compile(optimizer=...)`.")
         if validation_split and validation_data is None:
@@ -335,7 +239,7 @@ class Trainer(EagerSteps):
             raise ValueError("The data yielded no batch.")
         if source.steps is None:
             handlers.set_steps(done)
-        elif source.steps != done and source._wanted is not None:
+        elif isinstance(source, data.IterableBatches) and source.steps != done and source._wanted is not None:
             warnings.warn(
                 "Your input ran out of data; interrupting training. Make sure that your dataset or generator "
                 "can generate at "
@@ -363,6 +267,11 @@ class Trainer(EagerSteps):
     def _validate(self, given: Any, batch_size: int | None, steps: int | None) -> dict:
         if isinstance(given, (list, tuple)) and len(given) in (2, 3):
             x, y, w = (*given, None)[:3]
+        elif isinstance(given, (list, tuple)):
+            raise ValueError(
+                "`validation_data` must be (x, y), (x, y, sample_weight) or an iterable of batches. "
+                f"Received: a {type(given).__name__} of {len(given)}"
+            )
         else:
             x, y, w = given, None, None
         logs = self.evaluate(
@@ -421,7 +330,7 @@ class Trainer(EagerSteps):
         finally:
             handlers.close()
         if return_dict:
-            return {key: logs[key] for key in sorted(logs)} if own is not None else logs
+            return {key: logs[key] for key in sorted(logs)}
         values = list(logs.values())
         return values[0] if len(values) == 1 else values
 
@@ -469,7 +378,7 @@ class Trainer(EagerSteps):
             for done, (xb, _, _) in enumerate(source.epoch()):
                 handlers.on_predict_batch_begin(done)
                 structure = (
-                    _core.untaped(self.predict_step, _tensors(xb, self.dtype))
+                    _core.untaped(self.predict_step, tensors(xb, self.dtype))
                     if own
                     else self._predict_batch(xb)
                 )
@@ -492,13 +401,6 @@ class Trainer(EagerSteps):
             whole = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
         return tree.pack(structure, whole)
 
-    def _predict_batch(self, x: Any) -> Any:
-        if self._functional:
-            inputs = self._inputs(x)
-            return _core.untaped(self._call_program, inputs[0] if len(inputs) == 1 else inputs, False)
-        self._ensure_built(x)
-        return _core.untaped(lambda: self(_tensors(x, self.dtype), training=False))
-
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as arrays."""
         x = data.arrays_of(x)
@@ -513,7 +415,7 @@ class Trainer(EagerSteps):
         class_weight: dict | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """One training step; returns the loss or [loss, metric, ...] so far."""
+        """One training step; returns the loss or [loss, metric, ...] of this batch."""
         self._need_compiled("train_on_batch")
         x, y, w = data.arrays_of(x), data.arrays_of(y), data.arrays_of(sample_weight)
         if class_weight is not None:
@@ -536,34 +438,18 @@ class Trainer(EagerSteps):
     def _on_batch(self, x: Any, y: Any, w: Any, training: bool, return_dict: bool) -> Any:
         data.count_of(x, y, w)
         self._precheck(x)
+        self.reset_metrics()
         logs = self._run_batch(x, y, w, training) or self._logs()
         if return_dict:
-            return logs
+            return {key: logs[key] for key in sorted(logs)}
         values = list(logs.values())
         return values[0] if len(values) == 1 else values
 
 
-def _as_data(value: Any, dtype: str) -> np.ndarray:
-    array = np.asarray(value)
-    return array.astype(dtype, copy=False) if array.dtype.kind == "f" or array.dtype == np.uint8 else array
-
-
-def _tensors(x: Any, dtype: str) -> Any:
-    return tree.map_structure(
-        lambda value: (
-            value
-            if isinstance(value, (_core.Tensor, _core.Variable))
-            else _core.tensor(_as_data(value, dtype))
-        ),
-        x,
-    )
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, (int, float)):
-        return float(value)
-    array = np.asarray(value)
-    return float(array) if array.size == 1 else float(array.mean())
+def _whole_number(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise ValueError(f"`{name}` must be a non-negative integer. Received: {name}={value!r}")
+    return int(value)
 
 
 def _verbosity(verbose: Any) -> int:

@@ -28,8 +28,3 @@ def load_with_notes(path: Any, custom_objects: dict | None = None) -> tuple[Any,
     model = deserialize_keras_object(content["model"], custom_objects=custom_objects)
     model.set_weights(weights)
     return model, content["notes"]
-
-
-def load_shipped(path: Any) -> Any:
-    """The model of a file that comes with the package."""
-    return load_with_notes(path)[0]
