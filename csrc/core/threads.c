@@ -26,7 +26,7 @@ static struct {
     pthread_mutex_t busy; /* held by the call that has the pool */
     pthread_mutex_t lock; /* guards sleeping */
     pthread_cond_t wake;
-    int started;        /* workers 1..started exist */
+    atomic_int started; /* workers 1..started exist */
     atomic_int setting; /* 0: not decided yet */
     atomic_uint turn;   /* counts jobs; a worker runs each turn once */
     atomic_int left;    /* parts of this turn not finished */
