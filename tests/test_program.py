@@ -314,6 +314,29 @@ def test_any_symbol_can_be_fed():
         i.value(cx.symbol((1,)))
 
 
+def test_no_gradient_goes_back_through_what_was_fed():
+    x = cx.symbol((None, 3), "float64")
+    a = cx.sin(x)
+    b = cx.multiply(a, 3.0)
+    y = cx.add(cx.square(b), x)
+    program, one = cx.Program([x], [y]), rand(2, 3)
+    i = program.run([(x, rand(2, 3)), (b, one)], [y])
+    gx, ga, gb = i.backward([(y, np.ones((2, 3)))], [x, a, b])
+    close(gx, np.ones((2, 3))), close(gb, 2 * one)
+    assert ga is None
+    alone = program.run([(b, one)], [])
+    assert alone.backward([(b, one)], [x, a]) == [None, None]
+
+
+def test_a_node_makes_its_other_output_when_one_is_fed():
+    x, fed = rand(1, 4, 4, 1), rand(1, 2, 2, 1)
+    s = cx.symbol((None, 4, 4, 1), "float64")
+    pooled, switches = cx.max_pool_with_argmax(s)
+    i = cx.Program([s], [pooled, switches]).run([(s, x), (pooled, fed)], [switches])
+    assert np.array_equal(i.value(switches), cx.max_pool_with_argmax(x)[1])
+    close(i.value(pooled), fed)
+
+
 def test_seeds_add_up():
     n, x = Net(), rand(1, 8, 8, 2)
     i = n.program().run([(n.x, x)], [n.y])

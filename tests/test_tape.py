@@ -581,3 +581,72 @@ def test_a_closure_that_holds_its_tape_is_collected():
     r = make()
     gc.collect()
     assert r() is None
+
+
+@pytest.mark.parametrize("deed", ["reset", "watch", "gradient", "record"])
+def test_a_tape_does_not_change_in_the_middle_of_its_gradient(deed):
+    x = cx.tensor([1.0, 2.0])
+    tape = GradientTape(persistent=True)
+
+    def disturb():
+        if deed == "reset":
+            tape.reset()
+        elif deed == "watch":
+            for _ in range(100):
+                tape.watch(cx.tensor(1.0))
+        elif deed == "gradient":
+            tape.gradient(y, x)
+        else:
+            with tape:
+                x * 2.0
+
+    disturbing = True
+
+    def f(t):
+        def slope(dy):
+            if disturbing:
+                disturb()
+            return dy
+
+        return t * 1.0, slope
+
+    with tape:
+        tape.watch(x)
+        y = cx.python(f, x * 1.0, shape=[2], dtype="float32") * 2.0
+    with pytest.raises(RuntimeError, match="is computing a gradient"):
+        tape.gradient(y, x)
+    disturbing = False
+    close(tape.gradient(y, x), [2, 2])
+
+
+def test_threads_that_meddle_with_one_tape_are_refused():
+    x = cx.tensor(RNG.standard_normal((2, 24, 24, 8)).astype(np.float32))
+    kernel = cx.tensor(RNG.standard_normal((3, 3, 8, 8)).astype(np.float32))
+    tape = GradientTape(persistent=True)
+    with tape:
+        tape.watch(x)
+        y = x
+        for _ in range(6):
+            y = cx.conv2d(y, kernel, padding="same")
+    want, refused, done = tape.gradient(y, x).numpy(), [], threading.Event()
+
+    def meddle():
+        while not done.is_set():
+            try:
+                tape.watch(kernel)
+                tape.gradient(y, x)
+            except RuntimeError as e:
+                refused.append(str(e))
+
+    others = [threading.Thread(target=meddle) for _ in range(2)]
+    for t in others:
+        t.start()
+    for _ in range(30):
+        try:
+            assert np.array_equal(tape.gradient(y, x).numpy(), want)
+        except RuntimeError as e:
+            refused.append(str(e))
+    done.set()
+    for t in others:
+        t.join()
+    assert all("is computing a gradient" in text for text in refused)

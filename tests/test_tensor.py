@@ -594,3 +594,27 @@ def test_symbol_history_and_makers():
         s.numpy()
     with pytest.raises(TypeError):
         np.asarray(s)
+
+
+def test_lists_that_hold_themselves_or_go_too_deep():
+    itself = []
+    itself.append(itself)
+    with_tensor = [cx.tensor(1.0)]
+    with_tensor.append(with_tensor)
+    deep, deep_tensor = 1.0, cx.tensor(1.0)
+    for _ in range(100_000):
+        deep, deep_tensor = [deep], [deep_tensor]
+    for value in (itself, with_tensor, deep, deep_tensor):
+        with pytest.raises((ValueError, RecursionError)):
+            cx.tensor(value)
+        with pytest.raises((ValueError, RecursionError)):
+            cx.add(value, 1.0)
+    same(cx.tensor([[[[[[[[cx.tensor(2.0)]]]]]]]]), np.full((1,) * 8, 2, np.float32))
+
+
+def test_unsigned_numbers_that_int64_cannot_hold():
+    most = 2**63 - 1
+    assert cx.tensor(np.array([most, 0], np.uint64)).numpy().tolist() == [most, 0]
+    for value in (2**63, 2**63 + 5, 2**64 - 1):
+        with pytest.raises(TypeError, match="without loss"):
+            cx.tensor(np.array([value], np.uint64))

@@ -86,3 +86,15 @@ def test_updates_refuse_bad_attributes():
         run("momentum", {"learning_rate": 0.1, "momentum": 2.0}, [start], start, "float32")
     with pytest.raises((TypeError, ValueError), match="learning_rate"):
         run("adam", {}, [start], start, "float32")
+
+
+def test_a_step_counts_from_one_and_moves_a_variable_once():
+    x, v = _core.symbol((None, 2)), cx.Variable([1.0, 1.0])
+    loss = _core.reduce_sum(_core.multiply(x, v))
+    program, inputs = _core.Program([x], [loss]), [np.ones((1, 2), np.float32)]
+    state = [[cx.Variable([0.0, 0.0]) for _ in range(2)] for _ in range(2)]
+    with pytest.raises(ValueError, match="step"):
+        program.train_step(inputs, loss, [v], "adam", {"learning_rate": 0.1}, state[:1], 0)
+    with pytest.raises(ValueError, match="variable 1 is given twice"):
+        program.train_step(inputs, loss, [v, v], "adam", {"learning_rate": 0.1}, state, 1)
+    assert v.numpy().tolist() == [1, 1]

@@ -200,7 +200,13 @@ class Optimizer:
         Returns:
             The step count.
         """
-        pairs = list(grads_and_vars)
+        try:
+            pairs = [(gradient, variable) for gradient, variable in grads_and_vars]
+        except TypeError:
+            raise TypeError(
+                "`grads_and_vars` must hold pairs (gradient, variable). Received: "
+                f"grads_and_vars={grads_and_vars!r}"
+            ) from None
         self.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
         return self._iterations
 

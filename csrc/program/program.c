@@ -175,6 +175,20 @@ static cx_code feed_slot(cx_slot *s, const cx_value *v, bool tracked, int place,
     return CX_OK;
 }
 
+/* What was fed was not made: its maker, which another output may still need, writes to a slot of its own instead, and
+ * no gradient goes back through it. */
+static cx_code detach_fed(cx_program *p, const cx_program *model, cx_err *err)
+{
+    for (int i = 0; i < p->n_node; i++)
+        for (int j = 0; j < p->node[i].op->n_out; j++) {
+            int *out = &p->node[i].out[j];
+            if (!p->slot[*out].value.data) continue;
+            *out = cx_add_slot(p, &(cx_value){.spec = model->slot[*out].value.spec}, false);
+            if (*out < 0) return cx_fail(err, CX_ENOMEM, "out of memory: the program has %d slots", p->n_slot);
+        }
+    return CX_OK;
+}
+
 cx_code cx_instance(const cx_program *model, const int *slot, const cx_value *feed, const bool *tracked, int n,
                     cx_program **call, cx_err *err)
 {
@@ -188,6 +202,7 @@ cx_code cx_instance(const cx_program *model, const int *slot, const cx_value *fe
     if (cx_append(p, model, map, err)) goto fail;
     for (int i = 0; i < n; i++)
         if (feed_slot(&p->slot[slot[i]], &feed[i], tracked && tracked[i], i, err)) goto fail;
+    if (detach_fed(p, model, err)) goto fail;
     for (int i = 0; i < p->n_node; i++)
         if (settle(p, &p->node[i], err)) goto fail;
     cx_free(map);

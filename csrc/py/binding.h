@@ -155,10 +155,12 @@ typedef struct {
     PyObject *variables; /* watched, in order */
     bool persistent, watch_accessed, used;
     int paused;
+    int busy; /* gradients that walk over it, some with the GIL released: it may not change */
 } tape;
 enum { MOST_TAPES = 64 };
 extern _Thread_local tape *active_tapes[MOST_TAPES]; /* this thread's, innermost last; holds references */
 extern _Thread_local int n_active_tapes;
+int tape_refuse_busy(const tape *t);
 bool tape_recording(void); /* does any tape of this thread record? */
 bool tape_tracked(PyObject *t);
 int tape_record(const cx_program *call, PyObject *const *leaf, const int *leaf_slot, int n_leaf, PyObject *const *outs,

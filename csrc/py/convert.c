@@ -211,6 +211,11 @@ static int refuse_loss(PyObject *o, int want)
     return -1;
 }
 
+/* The range of the integer types. */
+static const int64_t lowest[CX_DTYPES] = {[CX_I32] = INT32_MIN, [CX_I64] = INT64_MIN, [CX_I8] = -128};
+static const int64_t highest[CX_DTYPES] = {
+    [CX_I32] = INT32_MAX, [CX_I64] = INT64_MAX, [CX_I8] = 127, [CX_U8] = 255, [CX_BOOL] = 1};
+
 /* Does an integer array fit a narrower integer type? */
 static bool narrows(PyArrayObject *a, int want)
 {
@@ -221,13 +226,15 @@ static bool narrows(PyArrayObject *a, int want)
 }
 static int check_narrowing(PyArrayObject *a, int want, PyObject *shown)
 {
-    static const double low[CX_DTYPES] = {[CX_I32] = INT32_MIN, [CX_I64] = -0x1p63, [CX_U8] = 0, [CX_I8] = -128};
-    static const double high[CX_DTYPES] = {[CX_I32] = INT32_MAX, [CX_I64] = 0x1p63, [CX_U8] = 255, [CX_I8] = 127};
     if (!PyArray_SIZE(a)) return 0;
     PyObject *least = PyArray_Min(a, NPY_RAVEL_AXIS, NULL), *most = PyArray_Max(a, NPY_RAVEL_AXIS, NULL);
-    int bad = !least || !most;
-    if (!bad && (PyFloat_AsDouble(least) < low[want] || PyFloat_AsDouble(most) > high[want]))
-        bad = refuse_loss(shown, want) < 0;
+    if (least) Py_SETREF(least, PyNumber_Index(least));
+    if (most) Py_SETREF(most, PyNumber_Index(most));
+    int bad = !least || !most, under = 0, over = 0;
+    if (!bad) {
+        int64_t low = PyLong_AsLongLongAndOverflow(least, &under), high = PyLong_AsLongLongAndOverflow(most, &over);
+        if (under || over || low < lowest[want] || high > highest[want]) bad = refuse_loss(shown, want) < 0;
+    }
     Py_XDECREF(least), Py_XDECREF(most);
     return bad || PyErr_Occurred() ? -1 : 0;
 }
@@ -287,10 +294,7 @@ static PyObject *tensor_of_number(PyObject *o, int want)
         d = PyLong_AsDouble(o);
         if (d == -1 && PyErr_Occurred()) return NULL;
     } else if (!real) {
-        static const int64_t low[CX_DTYPES] = {[CX_I32] = INT32_MIN, [CX_I64] = INT64_MIN, [CX_I8] = -128};
-        static const int64_t high[CX_DTYPES] = {
-            [CX_I32] = INT32_MAX, [CX_I64] = INT64_MAX, [CX_I8] = 127, [CX_U8] = 255, [CX_BOOL] = 1};
-        if (overflow || i < low[want] || i > high[want])
+        if (overflow || i < lowest[want] || i > highest[want])
             return PyErr_Format(PyExc_ValueError, "%R does not fit dtype %s", o, cx_dtype_name((cx_dtype)want));
     }
     if (cx_value_new(&(cx_spec){.dtype = (cx_dtype)want}, &v, &err)) return raise_error(&err);
@@ -318,18 +322,23 @@ static PyObject *tensor_of_number(PyObject *o, int want)
     return result;
 }
 
-/* The first tensor in nested lists, borrowed; NULL: none. */
-static PyObject *tensor_inside(PyObject *o)
+/* The first tensor in nested lists, borrowed; NULL: none. Lists deeper than a tensor has dimensions, such as one that
+ * holds itself, are left to NumPy's complaint. */
+static PyObject *tensor_within(PyObject *o, int depth)
 {
     if (is_tensor(o)) return o;
-    if (!PyList_Check(o) && !PyTuple_Check(o)) return NULL;
+    if (!depth || (!PyList_Check(o) && !PyTuple_Check(o))) return NULL;
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); i++) {
         PyObject *item = PySequence_Fast_GET_ITEM(o, i);
         if (PyFloat_CheckExact(item) || PyLong_CheckExact(item)) continue;
-        PyObject *t = tensor_inside(item);
+        PyObject *t = tensor_within(item, depth - 1);
         if (t) return t;
     }
     return NULL;
+}
+static PyObject *tensor_inside(PyObject *o)
+{
+    return tensor_within(o, CX_RANK);
 }
 
 /* t with a first dimension of 1. */
@@ -377,7 +386,9 @@ done:
 /* Lists, ranges and numbers of Python, as opposed to whatever comes with a dtype of its own. */
 static bool made_of_python_numbers(PyObject *o)
 {
-    while ((PyList_Check(o) || PyTuple_Check(o)) && PySequence_Fast_GET_SIZE(o)) o = PySequence_Fast_GET_ITEM(o, 0);
+    for (int depth = 0; depth < CX_RANK && (PyList_Check(o) || PyTuple_Check(o)) && PySequence_Fast_GET_SIZE(o);
+         depth++)
+        o = PySequence_Fast_GET_ITEM(o, 0);
     if (PyArray_Check(o) || PyArray_CheckScalar(o) || PyObject_CheckBuffer(o)) return false;
     if (PyList_Check(o) || PyTuple_Check(o) || PyFloat_Check(o) || PyLong_Check(o)) return true;
     return !PyObject_HasAttrString(o, "__array__") && !PyObject_HasAttrString(o, "__array_interface__");
@@ -391,7 +402,12 @@ PyObject *as_tensor(PyObject *o, int want, bool borrow)
         PyErr_SetString(PyExc_TypeError, "expected a tensor, an array or a number. Received: None");
         return NULL;
     }
-    if ((PyList_Check(o) || PyTuple_Check(o)) && tensor_inside(o)) return packed(o, want);
+    if ((PyList_Check(o) || PyTuple_Check(o)) && tensor_inside(o)) {
+        if (Py_EnterRecursiveCall(" while a tensor is made of nested lists")) return NULL;
+        PyObject *joined = packed(o, want);
+        Py_LeaveRecursiveCall();
+        return joined;
+    }
     PyArrayObject *a = (PyArrayObject *)PyArray_FromAny(o, NULL, 0, 0, NPY_ARRAY_ENSUREARRAY, NULL);
     if (!a) return NULL;
     PyObject *t = tensor_of_array(o, a, want, made_of_python_numbers(o), borrow);

@@ -274,12 +274,13 @@ static PyObject *answer(const question *q, const cx_rule *rule)
     PyObject *list = NULL;
     cx_err err;
     bool plain_rule = rule->gate == CX_TRUE_GATE && rule->overlap == CX_OVERLAP_SUM;
+    q->t->busy++;
     for (int i = 0; i < n_active_tapes; i++) {
         if (active_tapes[i]->paused) continue;
         outer[n_outer] = (outer_tape){.t = active_tapes[i]};
         int bad = tracked_keys(active_tapes[i], &outer[n_outer].keys);
         if (!bad && concerns(&outer[n_outer].keys, q))
-            n_outer++;
+            ((tape *)Py_NewRef((PyObject *)outer[n_outer++].t))->busy++;
         else
             id_clear(&outer[n_outer].keys);
         if (bad) goto done;
@@ -292,7 +293,12 @@ static PyObject *answer(const question *q, const cx_rule *rule)
         for (int i = 0; i < n_outer && list; i++)
             if (record_refusal(&outer[i], q, list, err.msg) < 0) Py_CLEAR(list);
 done:
-    for (int i = 0; i < n_outer; i++) id_clear(&outer[i].keys);
+    for (int i = 0; i < n_outer; i++) {
+        outer[i].t->busy--;
+        id_clear(&outer[i].keys);
+        Py_DECREF((PyObject *)outer[i].t);
+    }
+    q->t->busy--;
     return list;
 }
 
@@ -352,16 +358,20 @@ PyObject *tape_gradients(tape *t, PyObject *const *targets, PyObject *const *see
     question q = {.t = t};
     PyObject *all = NULL, *result = NULL;
     size_t most = 0;
-    for (Py_ssize_t i = 0; i < n_source; i++) most += (size_t)count_slots(t, sources[i]);
-    q.target = PyMem_Malloc(((size_t)n_target + most + 1) * sizeof *q.target);
+    if (tape_refuse_busy(t) < 0) return NULL;
+    q.target = PyMem_Malloc(((size_t)n_target + 1) * sizeof *q.target);
     q.seed = PyMem_Calloc((size_t)n_target + 1, sizeof *q.seed);
     q.dvalue = PyMem_Calloc((size_t)n_target + 1, sizeof *q.dvalue);
     if (!q.target || !q.seed || !q.dvalue) {
         PyErr_NoMemory();
         goto done;
     }
-    q.wanted = q.target + n_target;
-    if (pose_targets(&q, targets, seeds, n_target) < 0) goto done;
+    if (pose_targets(&q, targets, seeds, n_target) < 0) goto done; /* may record: count slots after it */
+    for (Py_ssize_t i = 0; i < n_source; i++) most += (size_t)count_slots(t, sources[i]);
+    if (!(q.wanted = PyMem_Malloc((most + 1) * sizeof *q.wanted))) {
+        PyErr_NoMemory();
+        goto done;
+    }
     for (Py_ssize_t i = 0; i < n_source; i++)
         for (int e = id_find(&t->ids, ID(sources[i])); e >= 0; e = t->ids.entry[e].older)
             q.wanted[q.n_wanted++] = t->ids.entry[e].slot;
@@ -374,7 +384,7 @@ PyObject *tape_gradients(tape *t, PyObject *const *targets, PyObject *const *see
     if (!result) result = sum_by_source(&q, all, sources, n_source);
 done:
     for (int i = 0; q.seed && i < q.n_seed; i++) Py_DECREF(q.seed[i]);
-    PyMem_Free(q.target), PyMem_Free(q.seed), PyMem_Free(q.dvalue);
+    PyMem_Free(q.target), PyMem_Free(q.wanted), PyMem_Free(q.seed), PyMem_Free(q.dvalue);
     Py_XDECREF(all);
     return result;
 }

@@ -48,6 +48,16 @@ static int find(tape *t, PyObject *o, const cx_value *v)
     return watched ? follow(t, o, v) : -1;
 }
 
+/* Another thread, a signal handler or a Python function inside the call may meet a tape in the middle of a gradient. */
+int tape_refuse_busy(const tape *t)
+{
+    if (!t->busy) return 0;
+    PyErr_SetString(PyExc_RuntimeError,
+                    "this GradientTape is computing a gradient: it cannot record, be watched, reset "
+                    "or asked for another gradient meanwhile");
+    return -1;
+}
+
 bool tape_recording(void)
 {
     for (int i = 0; i < n_active_tapes; i++)
@@ -80,6 +90,7 @@ static int record(tape *t, const cx_program *call, PyObject *const *leaf, const 
                   PyObject *const *outs, const int *out, int n, int64_t base, int *map)
 {
     bool tracked = false;
+    if (tape_refuse_busy(t) < 0) return -1;
     for (int s = 0; s < call->n_slot; s++) map[s] = -1;
     for (int i = 0; i < n_leaf; i++) {
         int slot = map[leaf_slot[i]] = find(t, leaf[i], &call->slot[leaf_slot[i]].value);
@@ -180,6 +191,7 @@ static PyObject *watch(PyObject *self, PyObject *o)
             PyExc_ValueError,
             "`watch` takes a Tensor or Variable; make one with constant(array). Received: %R (of type %s)", o,
             Py_TYPE(o)->tp_name);
+    if (tape_refuse_busy(t) < 0) return NULL;
     if (!cx_is_real(V(o).spec.dtype)) {
         if (PyErr_WarnFormat(PyExc_UserWarning, 1,
                              "a tape watches floating tensors only; this one has dtype %s and its gradient is None",
@@ -220,6 +232,7 @@ static PyObject *reset(PyObject *o, PyObject *unused)
 {
     tape *t = (tape *)o;
     (void)unused;
+    if (tape_refuse_busy(t) < 0) return NULL;
     t->used = false;
     if (restart(t) < 0 || PyList_SetSlice(t->variables, 0, PY_SSIZE_T_MAX, NULL) < 0) return NULL;
     Py_RETURN_NONE;
@@ -229,6 +242,7 @@ static PyObject *forget(PyObject *o, PyObject *unused)
     tape *t = (tape *)o;
     (void)unused;
     if (!t->persistent) {
+        if (tape_refuse_busy(t) < 0) return NULL;
         t->used = true;
         if (restart(t) < 0) return NULL;
     }

@@ -114,6 +114,7 @@ PyObject *program_train_step(PyObject *self, PyObject *args, PyObject *kw)
     if (!(t.update = cx_update_find(update)))
         return PyErr_Format(PyExc_ValueError, "`update` must be one of: sgd, momentum, adam. Received: update=%s",
                             update);
+    if (t.step < 1) return PyErr_Format(PyExc_ValueError, "`step` counts from 1. Received: step=%lld", t.step);
     if (parse_attribute_dict(update, t.update->fields, attributes, t.attr) < 0) return NULL;
     t.n_variable = (int)PyList_GET_SIZE(t.variables);
     int loss_slot = program_slot(g, loss, "loss");
@@ -131,8 +132,14 @@ PyObject *program_train_step(PyObject *self, PyObject *args, PyObject *kw)
         PyErr_NoMemory();
         goto done;
     }
-    for (int i = 0; i < t.n_variable; i++)
-        if (id_add(&tracked, ID(PyList_GET_ITEM(t.variables, i)), 0) < 0) goto done;
+    for (int i = 0; i < t.n_variable; i++) {
+        PyObject *v = PyList_GET_ITEM(t.variables, i);
+        if (id_find(&tracked, ID(v)) >= 0) {
+            PyErr_Format(PyExc_ValueError, "variable %d is given twice", i);
+            goto done;
+        }
+        if (id_add(&tracked, ID(v), 0) < 0) goto done;
+    }
     if (program_convert(g, given, true, leaf) < 0) goto done;
     for (int i = 0; i < n_in; i++) slot[i] = id_slot(&g->ids, ID(PyTuple_GET_ITEM(g->inputs, i)));
     if (!(p = program_instance(g, slot, leaf, no_feeds, n_in, &tracked))) goto done;

@@ -483,3 +483,12 @@ def test_a_dropout_layer_called_twice_draws_twice():
     a, b = Model(x, [layer(x), layer(x)])(np.ones((1, 500), "float32"), training=True)
     assert (np.array(a) != np.array(b)).mean() > 0.3
     assert layer.seed_generator.state.numpy()[1] == 2
+
+
+def test_summary_of_layers_that_have_seen_no_input(capsys):
+    keras.Sequential([layers.Conv2D(4, 3), layers.MaxPooling2D(), layers.Flatten(), layers.Dense(2)]).summary(
+        line_length=100
+    )
+    rows = [line for line in capsys.readouterr().out.splitlines() if "(" in line and "│" in line]
+    unbuilt = ["(unbuilt)" in row for row in rows]
+    assert unbuilt == [True, False, True, True]

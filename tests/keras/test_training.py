@@ -472,3 +472,8 @@ def test_settings_of_the_wrong_kind_are_named():
     for rate in ("fast", None):
         with pytest.raises(ValueError, match="`learning_rate` must be a non-negative number"):
             keras.optimizers.Adam(rate)
+
+
+def test_gradients_without_their_variables():
+    with pytest.raises(TypeError, match="`grads_and_vars` must hold pairs.*Received: grads_and_vars=3"):
+        keras.optimizers.SGD().apply_gradients(3)

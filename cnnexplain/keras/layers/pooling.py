@@ -29,6 +29,7 @@ class _Pooling(Layer):
         self.padding = arguments.padding(padding)
         self.data_format = config.standardize_data_format(data_format)
         self.input_spec = InputSpec(ndim=4)
+        self.built = True
 
     def _finish(self, x: Any) -> Any:
         if 0 in tuple(x.shape)[1:3]:
@@ -80,6 +81,7 @@ class _GlobalPooling(Layer):
         self.data_format = config.standardize_data_format(data_format)
         self.keepdims = bool(keepdims)
         self.input_spec = InputSpec(ndim=4)
+        self.built = True
 
 
 class GlobalAveragePooling2D(_GlobalPooling):

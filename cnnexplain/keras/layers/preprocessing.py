@@ -27,7 +27,6 @@ class Rescaling(Layer):
         super().__init__(**kwargs)
         self.scale = scale
         self.offset = offset
-        self.built = True
 
     def _value(self, value: Any) -> Any:
         return float(value) if np.ndim(value) == 0 else _core.tensor(np.asarray(value, self.dtype))

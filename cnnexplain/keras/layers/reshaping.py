@@ -27,7 +27,6 @@ class Flatten(Layer):
         self.data_format = config.standardize_data_format(data_format)
         self.input_spec = InputSpec(min_ndim=1)
         self._channels_first = self.data_format == "channels_first"
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         rank = len(inputs.shape)
@@ -89,7 +88,6 @@ class Permute(Layer):
                 f"and start from 1. Received: dims={dims}"
             )
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         return _core.transpose(inputs, perm=[0, *self.dims])
@@ -102,7 +100,6 @@ class RepeatVector(Layer):
         super().__init__(**kwargs)
         self.n = arguments.positive(n, "n")
         self.input_spec = InputSpec(ndim=2)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         return _core.tile(_core.reshape(inputs, shape=[-2, 1, inputs.shape[1]]), multiples=[1, self.n, 1])
@@ -125,7 +122,6 @@ class ZeroPadding2D(Layer):
         self.data_format = config.standardize_data_format(data_format)
         self.padding = arguments.pairs(padding, "padding")
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         (top, bottom), (left, right) = self.padding
@@ -147,7 +143,6 @@ class Cropping2D(Layer):
         self.data_format = config.standardize_data_format(data_format)
         self.cropping = arguments.pairs(cropping, "cropping")
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         first = 1 if self.data_format == "channels_last" else 2
@@ -201,7 +196,6 @@ class UpSampling2D(Layer):
             )
         self.interpolation = str(interpolation).lower()
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
 
     def call(self, inputs: Any) -> Any:
         x = to_last(real_input(inputs, self.dtype), self.data_format)
