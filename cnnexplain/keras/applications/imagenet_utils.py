@@ -129,7 +129,7 @@ def check_weights(weights: Any, include_top: bool, classes: int) -> None:
             f"classes={classes}"
         )
     raise ValueError(
-        "`weights` must be None (random initial weights): files of weights are not supported yet. "
+        "`weights` must be None (random initial weights): files of weights are not supported yet; pass weights=None. "
         f"Received: weights={weights}"
     )
 

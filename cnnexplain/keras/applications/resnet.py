@@ -79,7 +79,7 @@ def _resnet(
 
 def ResNet50(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Any = None,
     pooling: str | None = None,
@@ -91,7 +91,8 @@ def ResNet50(
 
     Args:
         include_top: Whether the classifier is part of it.
-        weights: None for random initial weights.
+        weights: None for random initial weights; "imagenet", the default as in Keras, cannot be had yet and is
+            refused.
         input_tensor: A symbol to use as input.
         input_shape: (h, w, 3), at least 32 x 32; (224, 224, 3) by default.
         pooling: Without the top: None, "avg" or "max" at the end.
@@ -119,7 +120,7 @@ def ResNet50(
 
 def ResNet101(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Any = None,
     pooling: str | None = None,
@@ -143,7 +144,7 @@ def ResNet101(
 
 def ResNet152(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Any = None,
     pooling: str | None = None,

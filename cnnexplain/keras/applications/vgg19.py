@@ -12,7 +12,7 @@ _BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
 
 def VGG19(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Any = None,
     pooling: str | None = None,
