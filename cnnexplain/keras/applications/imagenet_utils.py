@@ -129,7 +129,8 @@ def check_weights(weights: Any, include_top: bool, classes: int) -> None:
             f"classes={classes}"
         )
     raise ValueError(
-        "`weights` must be None (random initial weights): files of weights are not supported yet; pass weights=None. "
+        "`weights` must be None (random initial weights): files of weights are not supported yet. Pass "
+        "weights=None. "
         f"Received: weights={weights}"
     )
 

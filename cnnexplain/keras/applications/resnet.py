@@ -91,8 +91,8 @@ def ResNet50(
 
     Args:
         include_top: Whether the classifier is part of it.
-        weights: None for random initial weights; "imagenet", the default as in Keras, cannot be had yet and is
-            refused.
+        weights: None for random initial weights; "imagenet", the default as in Keras, cannot be had yet and
+            is refused.
         input_tensor: A symbol to use as input.
         input_shape: (h, w, 3), at least 32 x 32; (224, 224, 3) by default.
         pooling: Without the top: None, "avg" or "max" at the end.
