@@ -232,9 +232,17 @@ def _pixels(item: Any, height: int | None, width: int | None, channels: int) -> 
     from PIL import Image, ImageOps
 
     if isinstance(item, (str, os.PathLike)):
-        with Image.open(item) as opened:
-            image = ImageOps.exif_transpose(opened)
-            image.load()
+        try:
+            with Image.open(item) as opened:
+                image = ImageOps.exif_transpose(opened)
+                image.load()
+        except FileNotFoundError:
+            raise
+        except (OSError, SyntaxError) as error:  # Pillow's ways to say that a file is damaged or no picture
+            raise ValueError(
+                "`images` must name pictures that Pillow can read; this file is damaged or no picture. "
+                f"Received: {os.fspath(item)}"
+            ) from error
     else:
         image = item
     if "A" in image.getbands() or "transparency" in image.info:

@@ -492,3 +492,19 @@ def test_summary_of_layers_that_have_seen_no_input(capsys):
     rows = [line for line in capsys.readouterr().out.splitlines() if "(" in line and "│" in line]
     unbuilt = ["(unbuilt)" in row for row in rows]
     assert unbuilt == [True, False, True, True]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK nonsense", b"not a model", b"\x93NUMPY"])
+def test_a_broken_model_file_is_named(tmp_path, content):
+    path = tmp_path / "model.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="`filepath`.*damaged.*Received: filepath=.*model.npz"):
+        keras.models.load_model(path)
+    np.savez(path, other=np.zeros(3))
+    with pytest.raises(ValueError, match="`filepath`.*Received: filepath=.*model.npz"):
+        keras.models.load_model(path)
+
+
+def test_a_memoryview_is_an_array(lecture):
+    model, x = lecture(), np.random.RandomState(0).rand(3, 28, 28, 1).astype("float32")
+    np.testing.assert_array_equal(model.predict(memoryview(x), verbose=0), model.predict(x, verbose=0))

@@ -15,7 +15,7 @@ _TENSORS = (_core.Tensor, _core.Variable)
 
 
 def _is_iterable_of_batches(x: Any) -> bool:
-    if isinstance(x, (np.ndarray, list, tuple, dict, *_TENSORS)) or hasattr(x, "__array__"):
+    if isinstance(x, (np.ndarray, list, tuple, dict, memoryview, *_TENSORS)) or hasattr(x, "__array__"):
         return False
     return (
         hasattr(x, "__next__")

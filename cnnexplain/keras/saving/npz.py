@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,16 @@ def save(model: Any, path: Any, **notes: Any) -> None:
 
 def load_with_notes(path: Any, custom_objects: dict | None = None) -> tuple[Any, dict]:
     """The model that `save` wrote, and the notes."""
-    with np.load(path, allow_pickle=False) as archive:
-        if "architecture" not in archive:
-            raise ValueError(f"{path} holds no model: it has no entry 'architecture'.")
-        content = json.loads(archive["architecture"].tobytes().decode())
-        weights = [archive[f"w{place}"] for place in range(len(archive.files) - 1)]
+    with open(path, "rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
+            content = json.loads(archive["architecture"].tobytes().decode())
+            weights = [archive[f"w{place}"] for place in range(len(archive.files) - 1)]
+        except (ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                "`filepath` must be a model that `model.save` wrote; this file is damaged or something else. "
+                f"Received: filepath={path}"
+            ) from error
     model = deserialize_keras_object(content["model"], custom_objects=custom_objects)
     model.set_weights(weights)
     return model, content["notes"]
