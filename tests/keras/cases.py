@@ -1,10 +1,14 @@
-"""Layers, losses, optimizers and models by name, written once for both libraries: `tf` is TensorFlow or
-cnnexplain,
-`keras` the Keras that goes with it. `record_*` returns arrays that must agree."""
+"""Layers, losses, optimizers, functions and models by name, written once for both libraries: `tf` is TensorFlow
+or cnnexplain, `keras` the Keras that goes with it. `record_*` returns arrays that must agree.
+
+Families of cases stand in files of their own, `cases_<family>.py`, with dicts of the same names as here: LAYERS,
+LOSSES, OPTIMIZERS, TRAININGS, FUNCTIONS, LOOSE. They are merged below; each family has its fixture."""
 
 from __future__ import annotations
 
+import importlib
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,11 +31,7 @@ def draws(name: str) -> np.random.RandomState:
     return np.random.RandomState(zlib.crc32(name.encode()) % 2**31)
 
 
-def images(*shape: int) -> tuple:
-    return shape
-
-
-# name: (layer, shapes of its inputs, training)
+# name: (layer, inputs, keywords of the call); an input is a shape of normal draws or a function of a RandomState
 LAYERS: dict[str, tuple] = {
     "conv_valid": (lambda k: k.layers.Conv2D(5, 3), [(2, 7, 6, 3)]),
     "conv_same_stride": (lambda k: k.layers.Conv2D(4, (3, 2), strides=2, padding="same"), [(2, 7, 6, 3)]),
@@ -61,8 +61,16 @@ LAYERS: dict[str, tuple] = {
     "reshape": (lambda k: k.layers.Reshape((4, -1)), [(2, 3, 4, 2)]),
     "permute": (lambda k: k.layers.Permute((3, 1, 2)), [(2, 3, 4, 2)]),
     "batch_norm": (lambda k: k.layers.BatchNormalization(), [(3, 4, 4, 2)]),
-    "batch_norm_training": (lambda k: k.layers.BatchNormalization(momentum=0.8), [(3, 4, 4, 2)], True),
-    "batch_norm_axis1": (lambda k: k.layers.BatchNormalization(axis=1, scale=False), [(3, 4, 5, 2)], True),
+    "batch_norm_training": (
+        lambda k: k.layers.BatchNormalization(momentum=0.8),
+        [(3, 4, 4, 2)],
+        {"training": True},
+    ),
+    "batch_norm_axis1": (
+        lambda k: k.layers.BatchNormalization(axis=1, scale=False),
+        [(3, 4, 5, 2)],
+        {"training": True},
+    ),
     "layer_norm": (lambda k: k.layers.LayerNormalization(epsilon=1e-6), [(3, 4, 5)]),
     "zero_padding": (lambda k: k.layers.ZeroPadding2D(((1, 2), (0, 3))), [(2, 3, 4, 2)]),
     "cropping": (lambda k: k.layers.Cropping2D(((1, 0), (1, 2))), [(2, 5, 6, 2)]),
@@ -101,30 +109,55 @@ def set_weights(name: str, layer: Any) -> None:
     layer.set_weights(values)
 
 
+def flat(value: Any) -> list:
+    """The tensors of nested lists, tuples and dicts, in order."""
+    if isinstance(value, dict):
+        return [leaf for key in sorted(value) for leaf in flat(value[key])]
+    if isinstance(value, (list, tuple)):
+        return [leaf for part in value for leaf in flat(part)]
+    return [value]
+
+
 def record_layer(tf: Any, keras: Any, name: str) -> dict[str, np.ndarray]:
-    """Output, gradients of a weighted sum of it, and the weights afterwards, in float64."""
-    make, shapes, *rest = LAYERS[name]
-    training = bool(rest and rest[0])
+    """Outputs, gradients of a weighted sum of them, and the weights afterwards, in float64."""
+    make, specifications, *rest = LAYERS[name]
+    keywords = rest[0] if rest else {}
     rng = draws(name)
-    inputs = [tf.constant(rng.standard_normal(shape) * 2) for shape in shapes]
+    inputs = [
+        tf.constant(rng.standard_normal(item) * 2 if isinstance(item, tuple) else item(rng))
+        for item in specifications
+    ]
     layer = make(keras)
     given = inputs if len(inputs) > 1 else inputs[0]
     layer(given)
     set_weights(name, layer)
+    sources = [x for x in inputs if x.dtype in ("float64", "float32", tf.float64, tf.float32)]
     with tf.GradientTape() as tape:
-        for x in inputs:
+        for x in sources:
             tape.watch(x)
-        y = layer(given, training=training) if "norm" in name and "batch" in name else layer(given)
-        factor = tf.constant(draws(name + "/factor").standard_normal(tuple(y.shape)))
-        target = tf.reduce_sum(y * factor)
-    sources = [*inputs, *layer.trainable_weights]
+        outputs = flat(layer(given, **keywords))
+        target = 0.0
+        for place, y in enumerate(outputs):
+            factor = draws(f"{name}/factor{place or ''}").standard_normal(tuple(y.shape))
+            target += tf.reduce_sum(tf.cast(y, tf.float64) * tf.constant(factor))
+    sources += layer.trainable_weights
     gradients = tape.gradient(target, sources)
-    arrays = {"output": np.array(y)}
+    arrays = {f"output{place or ''}": np.array(y) for place, y in enumerate(outputs)}
     for place, gradient in enumerate(gradients):
-        arrays[f"gradient{place}"] = np.array(gradient)
+        if gradient is not None:
+            arrays[f"gradient{place}"] = np.array(tf.convert_to_tensor(gradient))
     for place, weight in enumerate(layer.get_weights()):
         arrays[f"weight{place}"] = weight
     return arrays
+
+
+# name: a function of (tf, keras) that gives a number, an array or nested ones
+FUNCTIONS: dict[str, Any] = {}
+
+
+def record_function(tf: Any, keras: Any, name: str) -> dict[str, np.ndarray]:
+    """What the function gives, leaf by leaf."""
+    return {f"value{place}": np.array(leaf) for place, leaf in enumerate(flat(FUNCTIONS[name](tf, keras)))}
 
 
 def _labels(rng: np.random.RandomState, kind: str, n: int, classes: int) -> np.ndarray:
@@ -195,10 +228,11 @@ def record_loss(tf: Any, keras: Any, name: str, weighted: bool = False) -> dict[
     return {"value": np.array(value), "gradient": np.array(tape.gradient(value, x))}
 
 
+# Keras rounds momentum to float32 on its way: 7/8 is exact there.
 OPTIMIZERS: dict[str, Any] = {
     "sgd": lambda k: k.optimizers.SGD(0.1),
-    "momentum": lambda k: k.optimizers.SGD(0.1, momentum=0.9),
-    "nesterov": lambda k: k.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    "momentum": lambda k: k.optimizers.SGD(0.1, momentum=0.875),
+    "nesterov": lambda k: k.optimizers.SGD(0.1, momentum=0.875, nesterov=True),
     "sgd_clipnorm": lambda k: k.optimizers.SGD(0.1, clipnorm=0.5),
     "sgd_clipvalue": lambda k: k.optimizers.SGD(0.1, clipvalue=0.3),
     "sgd_global": lambda k: k.optimizers.SGD(0.1, global_clipnorm=0.5),
@@ -215,17 +249,18 @@ OPTIMIZERS: dict[str, Any] = {
 
 
 def record_optimizer(tf: Any, keras: Any, name: str) -> dict[str, np.ndarray]:
-    """Two variables after each of four steps on given gradients, in float64."""
+    """Two variables after 1, 2, 3 and 20 steps on given gradients, in float64."""
     rng = draws(name)
     shapes = [(3, 4), (5,)]
     variables = [tf.Variable(rng.standard_normal(shape)) for shape in shapes]
     optimizer = OPTIMIZERS[name](keras)
     arrays = {}
-    for step in range(4):
+    for step in range(20):
         gradients = [tf.constant(rng.standard_normal(shape)) for shape in shapes]
         optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
-        for place, variable in enumerate(variables):
-            arrays[f"step{step}_{place}"] = np.array(variable)
+        if step in (0, 1, 2, 19):
+            for place, variable in enumerate(variables):
+                arrays[f"step{step}_{place}"] = np.array(variable)
     return arrays
 
 
@@ -277,19 +312,37 @@ def record_training(tf: Any, keras: Any, name: str) -> dict[str, np.ndarray]:
     return arrays
 
 
-def record_all(tf: Any, keras: Any) -> dict[str, np.ndarray]:
-    """Everything, as "kind/name/array"."""
-    arrays: dict[str, np.ndarray] = {}
-    for kind, names, record in (
-        ("layer", LAYERS, record_layer),
-        ("loss", LOSSES, record_loss),
-        ("optimizer", OPTIMIZERS, record_optimizer),
-        ("training", TRAININGS, record_training),
-    ):
-        for name in names:
-            for key, value in record(tf, keras, name).items():
-                arrays[f"{kind}/{name}/{key}"] = value
-    return arrays
+KINDS = {
+    "layer": (LAYERS, record_layer),
+    "loss": (LOSSES, record_loss),
+    "optimizer": (OPTIMIZERS, record_optimizer),
+    "training": (TRAININGS, record_training),
+    "function": (FUNCTIONS, record_function),
+}
+# family: kind: names of its cases
+FAMILIES: dict[str, dict[str, list[str]]] = {
+    "keras": {kind: list(cases) for kind, (cases, _) in KINDS.items()}
+}
+for _path in sorted(Path(__file__).parent.glob("cases_*.py")):
+    _module = importlib.import_module(_path.stem)
+    _family = FAMILIES[_path.stem.replace("cases_", "keras_")] = {}
+    for _kind, (_all, _) in KINDS.items():
+        _more = getattr(_module, "LOSSES" if _kind == "loss" else f"{_kind.upper()}S", {})
+        _family[_kind] = list(_more)
+        _twice = set(_all) & set(_more)
+        assert not _twice, f"{_path.name}: names that are taken: {sorted(_twice)}"
+        _all.update(_more)
+    LOOSE.update(getattr(_module, "LOOSE", {}))
+
+
+def record_family(tf: Any, keras: Any, family: str) -> dict[str, np.ndarray]:
+    """Every case of a family, as "kind/name/array"."""
+    return {
+        f"{kind}/{name}/{key}": value
+        for kind, names in FAMILIES[family].items()
+        for name in names
+        for key, value in KINDS[kind][1](tf, keras, name).items()
+    }
 
 
 def summaries(keras: Any) -> dict[str, str]:

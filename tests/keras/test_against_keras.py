@@ -17,8 +17,11 @@ FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 
 @pytest.fixture(scope="module")
 def recorded():
-    with np.load(FIXTURES / "keras.npz") as archive:
-        return {name: archive[name] for name in archive.files}
+    arrays = {}
+    for family in cases.FAMILIES:
+        with np.load(FIXTURES / f"{family}.npz") as archive:
+            arrays.update({name: archive[name] for name in archive.files})
+    return arrays
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +62,12 @@ def test_optimizer(name, recorded):
 @pytest.mark.parametrize("name", cases.TRAININGS)
 def test_training(name, recorded):
     compare("training", name, cases.record_training(tf, keras, name), recorded, tolerance=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", cases.FUNCTIONS)
+def test_function(name, recorded):
+    compare("function", name, cases.record_function(tf, keras, name), recorded)
 
 
 @pytest.mark.parametrize("name", json.loads((FIXTURES / "keras_summaries.json").read_text())["summaries"])

@@ -68,6 +68,11 @@ def test_training(name, theirs):
     compare(cases.record_training, name, theirs, 1e-6)
 
 
+@pytest.mark.parametrize("name", cases.FUNCTIONS)
+def test_function(name, theirs):
+    compare(cases.record_function, name, theirs, 1e-9)
+
+
 @pytest.mark.parametrize("name", ["VGG16", "ResNet50"])
 def test_application_has_their_layers(name, theirs):
     ours = getattr(keras.applications, name)(weights=None, input_shape=(32, 32, 3), include_top=False)
