@@ -1,8 +1,8 @@
-"""Layers, losses, optimizers, functions and models by name, written once for both libraries: `tf` is TensorFlow
-or cnnexplain, `keras` the Keras that goes with it. `record_*` returns arrays that must agree.
+"""Layers, losses, optimizers, functions and models by name, written once for both libraries: `tf` is
+TensorFlow or cnnexplain, `keras` the Keras that goes with it. `record_*` returns arrays that must agree.
 
-Families of cases stand in files of their own, `cases_<family>.py`, with dicts of the same names as here: LAYERS,
-LOSSES, OPTIMIZERS, TRAININGS, FUNCTIONS, LOOSE. They are merged below; each family has its fixture."""
+Families of cases stand in files of their own, `cases_<family>.py`, with dicts of the same names as here:
+LAYERS, LOSSES, OPTIMIZERS, TRAININGS, FUNCTIONS, LOOSE. They are merged below; each has its fixture."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def draws(name: str) -> np.random.RandomState:
     return np.random.RandomState(zlib.crc32(name.encode()) % 2**31)
 
 
-# name: (layer, inputs, keywords of the call); an input is a shape of normal draws or a function of a RandomState
+# name: (layer, inputs, keywords of the call); an input is a shape of normal draws or a function of the draws
 LAYERS: dict[str, tuple] = {
     "conv_valid": (lambda k: k.layers.Conv2D(5, 3), [(2, 7, 6, 3)]),
     "conv_same_stride": (lambda k: k.layers.Conv2D(4, (3, 2), strides=2, padding="same"), [(2, 7, 6, 3)]),
