@@ -6,8 +6,38 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import (
+        activations,
+        applications,
+        backend,
+        callbacks,
+        config,
+        constraints,
+        datasets,
+        initializers,
+        layers,
+        learning_rates,
+        losses,
+        metrics,
+        models,
+        ops,
+        optimizers,
+        preprocessing,
+        random,
+        regularizers,
+        saving,
+        tracing,
+        tree,
+        utils,
+    )
+    from .initializers import Initializer
     from .layers import Input, InputSpec, Layer
+    from .losses import Loss
+    from .metrics import Metric
     from .models import Functional, Model, Sequential
+    from .optimizers import Optimizer
+    from .random import SeedGenerator
+    from .regularizers import Regularizer
 
 __version__ = "3.15.1"
 
@@ -31,7 +61,13 @@ _NAMES = {
     "Sequential": "models",
 }
 
-__all__ = ["Functional", "Input", "InputSpec", "Layer", "Model", "Sequential", *_MODULES]
+__all__ = [
+    "Functional", "Initializer", "Input", "InputSpec", "Layer", "Loss", "Metric", "Model", "Optimizer",
+    "Regularizer", "SeedGenerator", "Sequential", "activations", "applications", "backend", "callbacks",
+    "config", "constraints", "datasets", "initializers", "layers", "learning_rates", "losses", "metrics",
+    "models", "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "tracing",
+    "tree", "utils",
+]  # fmt: skip
 
 
 def version() -> str:
@@ -50,4 +86,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_NAMES})
+    return sorted(__all__)
