@@ -107,6 +107,7 @@ typedef void cx_task(void *context, int64_t begin, int64_t end, int worker);
 void cx_parallel(int64_t n, int64_t grain, cx_task *task, void *context);
 int cx_threads(void);       /* the setting: how many workers a call may use, 1..CX_MOST_THREADS */
 void cx_set_threads(int n); /* 0: back to cx_cpu_count() */
+int cx_get_team(void);      /* what cx_set_team set */
 void cx_set_team(int n);    /* most parts for cx_parallel of this thread; the executor sets it for each node */
 enum { CX_MOST_THREADS = 64 };
 int64_t cx_worker_runs(void); /* parts that ran on a pool thread so far, for tests */
@@ -196,7 +197,7 @@ typedef struct cx_op {
     unsigned reads[CX_INS]; /* the values that din[i] is computed from: CX_IN, CX_OUT */
     unsigned adds;          /* CX_IN bits: that gradient can only be added to; the executor clears first */
     unsigned constant;      /* CX_IN bits: real inputs that carry no gradient by definition */
-    bool stops;             /* no gradient passes (stop_gradient) */
+    bool stops;             /* no gradient passes (stop_gradient, round) */
     bool host;              /* runs through cx_host */
     int logits;             /* 1 + the input that is the logits of out[0]; 0: none */
     /* Optional: the backward written as registry ops, for second derivatives. din[i] comes in as 0 (wanted) or
@@ -210,13 +211,24 @@ typedef struct cx_op {
 const cx_op *cx_op_find(const char *name); /* NULL: no such op */
 const cx_op *cx_op_at(int i);              /* NULL past the last */
 
-/* One optimizer step on one variable: w, gradient and state are n contiguous values. step counts from 1. */
+/* One optimizer step on one variable: w, gradient and state are n contiguous values. The gradient is scaled and kept in
+ * [-limit, limit] and w loses decay * w before the rule, which works on a piece. step counts from 1. */
+enum { CX_CONSTANTS = 6 };
 typedef struct cx_update {
     const char *name;
     int n_state;
     const cx_field *fields;
-    void (*apply[2])(const void *attr, int64_t n, void *w, const void *g, void *const *state, int64_t step);
+    void (*constants)(const void *attr, int64_t step, double *constant);
+    void (*rule[2])(const double *constant, int64_t n, void *w, const void *g, void *const *state);
 } cx_update;
+typedef struct {
+    const cx_update *update;
+    const void *attr;
+    int64_t step;
+    double scale, limit, decay; /* 1, INFINITY, 0: the gradient and w as they are */
+} cx_step;
+void cx_take_step(const cx_step *s, cx_dtype dtype, int64_t n, void *w, const void *g, void *const *state);
+double cx_sum_of_squares(const cx_value *v);
 #define X(name) extern const cx_update cx_update_##name;
 #include "updates.def"
 #undef X
@@ -270,7 +282,8 @@ cx_code cx_run(cx_program *p, const int *fetch, int n, const cx_host *host, cx_e
 cx_code cx_backward(cx_program *p, const int *seed, const cx_value *dvalue, int n_seed, const int *wanted, int n_wanted,
                     const cx_rule *rule, const cx_host *host, cx_value *grad, cx_err *err);
 /* The same as nodes of p, for an outer tape: seed slots hold the gradients of the target slots; grad[i] becomes the
- * slot of each gradient, or CX_ABSENT. Fails naming the first op that has no emit_grad. */
+ * slot of each gradient, or CX_ABSENT. An op without emit_grad gives nodes that run its backward and that an outer
+ * gradient cannot pass. */
 cx_code cx_emit_backward(cx_program *p, const int *target, const int *seed, int n_seed, const int *wanted, int n_wanted,
                          int *grad, cx_err *err);
 #endif

@@ -43,6 +43,29 @@ CASES = [
     ("sigmoid_cross_entropy", [(4, 5), probability((4, 5))], {}),
     ("resize", [IMAGE], {"size": (8, 4), "method": "bilinear"}),
     ("resize", [IMAGE], {"size": (3, 10)}),
+    ("resize", [IMAGE], {"size": (8, 4), "method": "bicubic"}),
+    *((name, [(3, 7)], {}) for name in ("tan", "atan", "sinh", "cosh", "asinh", "erf", "expm1")),
+    *((name, [RNG.uniform(-0.8, 0.8, (3, 7))], {}) for name in ("asin", "acos", "atanh")),
+    ("acosh", [RNG.uniform(1.5, 3, (3, 7))], {}),
+    ("atan2", [(3, 7), RNG.uniform(0.5, 2, 7)], {}),
+    ("cumsum", [(3, 7)], {"axis": 1, "exclusive": True}),
+    ("sort", [(3, 7)], {}),
+    ("sort", [(3, 4, 2)], {"axis": 1, "descending": True}),
+    *((name, [(3, 7)], {}) for name in ("selu", "gelu", "mish", "softsign", "hard_sigmoid", "hard_silu")),
+    ("gelu", [(3, 7)], {"approximate": True}),
+    ("sparse_softmax_cross_entropy", [(4, 5), np.array([0, 4, 1, 1])], {}),
+    ("batch_norm_training", [IMAGE, (3,), (3,)], {"epsilon": 0.1}),
+    ("batch_norm_training", [IMAGE], {"epsilon": 0.1}),
+    ("gather", [(3, 4, 2), np.array([[3, 0], [0, 0]])], {"axis": 1}),
+    ("gather", [(2, 3, 4), np.array([[2, 0], [1, 1]])], {"axis": 1, "batch_dims": 1}),
+    ("tile", [(2, 3)], {"multiples": (2, 3)}),
+    ("pad", [(4, 5)], {"before": (2, 1), "after": (0, 3), "mode": "reflect"}),
+    ("pad", [(4, 5)], {"before": (2, 5), "after": (4, 3), "mode": "symmetric"}),
+    ("floor_mod", [(3, 7), RNG.uniform(0.5, 2, 7)], {}),
+    ("conv2d", [(2, 6, 5, 4), (3, 2, 2, 6), (6,)], {"groups": 2, "strides": 2, "padding": "same"}),
+    ("conv2d", [(1, 6, 5, 4), (3, 2, 1, 8)], {"groups": 4, "padding": "explicit", "pads": (1, 0, 2, 1)}),
+    ("depthwise_conv2d", [(2, 6, 5, 3), (3, 3, 3, 2), (6,)], {"strides": 2, "padding": "same"}),
+    ("depthwise_conv2d", [(2, 7, 6, 3), (2, 3, 3, 1)], {"dilation": 2}),
     ("dropout", [(4, 9), np.array([3, 1])], {"rate": 0.4}),
 ]
 
@@ -55,8 +78,8 @@ def inner_gradients(name, inputs, attributes):
         for x in sources:
             tape.watch(x)
         y = getattr(_core, name)(*tensors, **attributes)
-        y = y[0] if isinstance(y, tuple) else y
-        loss = cx.reduce_sum(cx.square(cx.tanh(y)))
+        real = [part for part in (y if isinstance(y, tuple) else (y,)) if part.dtype == "float64"]
+        loss = sum(cx.reduce_sum(cx.square(cx.tanh(part))) for part in real)
     return tape.gradient(loss, sources)
 
 
@@ -97,7 +120,21 @@ def test_missing_second_derivative_names_the_op():
         outer.watch(x)
         with cx.GradientTape() as inner:
             inner.watch(x)
-            y = cx.reduce_sum(cx.nn.gelu(x))
+            y = cx.reduce_prod(x)
         g = inner.gradient(y, x)
-    with pytest.raises(Exception, match="gelu"):
+    np.testing.assert_allclose(g, np.prod(x.numpy()) / x.numpy(), rtol=1e-12)
+    with pytest.raises(ValueError, match="reduce_prod has no second derivative"):
         outer.gradient(g, x)
+
+
+def test_an_outer_gradient_may_take_another_way():
+    """The inner gradient passes through an op without second derivative, the outer one does not need to."""
+    x, scale = _core.tensor(RNG.uniform(0.5, 1, (3, 4))), _core.tensor(np.array(2.0))
+    with cx.GradientTape() as outer:
+        outer.watch(scale)
+        with cx.GradientTape() as inner:
+            inner.watch(x)
+            y = cx.reduce_prod(x)
+        total = cx.reduce_sum(inner.gradient(y, x)) * scale * scale
+    want = 4 * (np.prod(x.numpy()) / x.numpy()).sum()
+    np.testing.assert_allclose(outer.gradient(total, scale), want, rtol=1e-12)

@@ -28,13 +28,48 @@ def adam(w, g, state, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-
     return w - m * alpha / (np.sqrt(v) + epsilon), [m, v]
 
 
-RULES = {"sgd": (sgd, 0), "momentum": (momentum, 1), "adam": (adam, 2)}
+def amsgrad(w, g, state, step, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    m, v, most = state
+    alpha = learning_rate * np.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+    m = m + (g - m) * (1 - beta_1)
+    v = v + (g * g - v) * (1 - beta_2)
+    most = np.maximum(most, v)
+    return w - m * alpha / (np.sqrt(most) + epsilon), [m, v, most]
+
+
+def nadam(w, g, state, step, learning_rate, product, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    m, v = state
+    now, ahead = (beta_1 * (1 - 0.5 * 0.96**t) for t in (step, step + 1))
+    m = m + (g - m) * (1 - beta_1)
+    v = v + (g * g - v) * (1 - beta_2)
+    hat = ahead * m / (1 - product * ahead) + (1 - now) * g / (1 - product)
+    return w - learning_rate * hat / (np.sqrt(v / (1 - beta_2**step)) + epsilon), [m, v]
+
+
+def rmsprop(w, g, state, step, learning_rate, rho=0.9, epsilon=1e-7):
+    v = rho * state[0] + (1 - rho) * g * g
+    return w - learning_rate * g / np.sqrt(v + epsilon), [v]
+
+
+def adagrad(w, g, state, step, learning_rate, epsilon=1e-7):
+    v = state[0] + g * g
+    return w - learning_rate * g / np.sqrt(v + epsilon), [v]
+
+
+RULES = {
+    "sgd": (sgd, 0), "momentum": (momentum, 1), "adam": (adam, 2), "amsgrad": (amsgrad, 3),
+    "nadam": (nadam, 2), "rmsprop": (rmsprop, 1), "adagrad": (adagrad, 1),
+}  # fmt: skip
 SETTINGS = [
     ("sgd", {"learning_rate": 0.1}),
     ("momentum", {"learning_rate": 0.05, "momentum": 0.9}),
     ("momentum", {"learning_rate": 0.05, "momentum": 0.8, "nesterov": True}),
     ("adam", {"learning_rate": 1e-3}),
     ("adam", {"learning_rate": 0.02, "beta_1": 0.7, "beta_2": 0.95, "epsilon": 1e-3}),
+    ("amsgrad", {"learning_rate": 0.02, "beta_1": 0.7, "beta_2": 0.5}),
+    ("nadam", {"learning_rate": 0.02, "beta_1": 0.7, "beta_2": 0.95, "product": 0.5}),
+    ("rmsprop", {"learning_rate": 0.02, "rho": 0.7, "epsilon": 1e-3}),
+    ("adagrad", {"learning_rate": 0.02, "epsilon": 1e-3}),
 ]
 
 
@@ -78,6 +113,64 @@ def test_update_does_not_depend_on_threads(name, attributes):
     finally:
         _core.set_threads(before)
     assert len(set(results)) == 1
+
+
+def clipped(gradients, clip):
+    kind, limit = next(iter(clip.items()))
+    if kind == "clipvalue":
+        return [np.clip(g, -limit, limit) for g in gradients]
+    norms = [np.linalg.norm(g) for g in gradients]
+    if kind == "global_clipnorm":
+        norms = [np.linalg.norm(norms)] * len(gradients)
+    return [g * limit / max(norm, limit) for g, norm in zip(gradients, norms, strict=True)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["clipnorm", "clipvalue", "global_clipnorm"])
+@pytest.mark.parametrize("limit", [0.25, 100.0])
+def test_gradients_are_clipped_and_weights_decay(kind, limit, dtype):
+    rng = np.random.default_rng(5)
+    start, gradients = [rng.normal(size=n) for n in (7, 1030)], [rng.normal(size=n) for n in (7, 1030)]
+    v = [cx.Variable(w.astype(dtype)) for w in start]
+    g = [_core.symbol(w.shape, dtype) for w in start]
+    loss = sum(_core.reduce_sum(_core.multiply(a, b)) for a, b in zip(g, v, strict=True))
+    program = _core.Program(g, [loss])
+    fed = [_core.tensor(one.astype(dtype)) for one in gradients]
+    program.train_step(
+        fed, loss, v, "sgd", {"learning_rate": 0.5}, [[], []], 1, clip={kind: limit}, decay=[0.0, 0.125]
+    )
+    tolerance = 1e-6 if dtype == "float32" else 1e-14
+    for w, got, move, kept in zip(start, v, clipped(gradients, {kind: limit}), (1.0, 0.875), strict=True):
+        np.testing.assert_allclose(got.numpy(), w * kept - 0.5 * move, rtol=tolerance, atol=tolerance)
+
+
+def test_gradients_that_are_no_numbers_stay_so():
+    v = cx.Variable([1.0, 1.0])
+    g = _core.symbol((2,))
+    loss = _core.reduce_sum(_core.multiply(g, v))
+    fed = [_core.tensor(np.array([np.nan, 1.0], np.float32))]
+    for clip in ({"clipnorm": 1.0}, {"clipvalue": 1.0}, {"global_clipnorm": 1.0}):
+        _core.Program([g], [loss]).train_step(
+            fed, loss, [v], "sgd", {"learning_rate": 0.5}, [[]], 1, clip=clip
+        )
+        assert np.isnan(v.numpy()[0])
+
+
+def test_clip_and_decay_are_checked():
+    v = cx.Variable([1.0])
+    g = _core.symbol((1,))
+    loss = _core.reduce_sum(_core.multiply(g, v))
+    program, given = (
+        _core.Program([g], [loss]),
+        ([np.ones(1)], loss, [v], "sgd", {"learning_rate": 0.5}, [[]], 1),
+    )
+    with pytest.raises((TypeError, ValueError), match="clip"):
+        program.train_step(*given, clip={"clipnorms": 1.0})
+    with pytest.raises(ValueError, match="`decay` must hold one number for each variable"):
+        program.train_step(*given, decay=[])
+    with pytest.raises(TypeError):
+        program.train_step(*given, decay=["a"])
+    assert v.numpy() == 1
 
 
 def test_updates_refuse_bad_attributes():

@@ -41,6 +41,10 @@ int64_t cx_worker_runs(void)
 {
     return atomic_load(&pool.runs);
 }
+int cx_get_team(void)
+{
+    return team;
+}
 void cx_set_team(int n)
 {
     team = n;

@@ -116,13 +116,15 @@ static void tall_unit(const job *j, const product *o, int64_t row, int64_t group
         }
         const int64_t left = first * 2 * k->lanes, most = (last - first) * 2 * k->lanes;
         const int64_t columns = g->columns - left < most ? g->columns - left : most;
-        cx_pack_panels(k, packed, deep, 0, cx_at(k, o->b, g->turn_b ? left * g->ldb + from : from * g->ldb + left),
-                       g->ldb, deep, columns, g->turn_b);
+        if (!g->packed)
+            cx_pack_panels(k, packed, deep, 0, cx_at(k, o->b, g->turn_b ? left * g->ldb + from : from * g->ldb + left),
+                           g->ldb, deep, columns, g->turn_b);
         for (int64_t p = first; p < last; p++) {
             const int64_t column = p * 2 * k->lanes;
             t.columns = (int)cx_panel_columns(k, g->columns, p);
             t.ldb = cx_panel_width(k, t.columns);
-            t.b = cx_at(k, packed, (p - first) * 2 * k->lanes * deep);
+            t.b = g->packed ? cx_at(k, g->packed, p * 2 * k->lanes * g->inner + from * t.ldb)
+                            : cx_at(k, packed, (p - first) * 2 * k->lanes * deep);
             t.a = cx_at(k, o->a, g->turn_a ? from * g->lda + row : row * g->lda + from);
             t.c = cx_at(k, o->c, row * g->ldc + column);
             t.ldbase = chain ? g->ldc : o->ldbase;
@@ -169,6 +171,18 @@ void cx_gemm_run(const cx_gemm *g, void *scratch)
     job j = job_of(g);
     j.scratch = scratch;
     cx_parallel(units(&j), grain(&j), run_units, &j);
+}
+
+size_t cx_gemm_packed_size(const cx_gemm *g)
+{
+    const job j = job_of(g);
+    if (j.thin) return 0;
+    return cx_line(cx_times((size_t)j.panels * 2 * (size_t)j.k->lanes * (size_t)j.k->width, (size_t)g->inner));
+}
+
+void cx_gemm_pack(const cx_gemm *g, void *packed)
+{
+    cx_pack_panels(cx_kernels_of(g->dtype), packed, g->inner, 0, g->b, g->ldb, g->inner, g->columns, g->turn_b);
 }
 
 typedef void float_gemm(int order, int turn_a, int turn_b, int rows, int columns, int inner, float alpha,

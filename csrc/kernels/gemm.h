@@ -5,18 +5,21 @@
 
 /* C (rows, columns) = base + op(A) op(B) for every index of a batch. turn: the matrix is stored transposed. Along axis
  * d of the batch the matrices move by a_step[d].. elements; where C does not move the products are added up, in order.
- * base is NULL, C itself, or (ldbase 0) one row for all. */
+ * base is NULL, C itself, or (ldbase 0) one row for all. packed is NULL, or B as cx_gemm_pack left it, for one B that
+ * serves many products. */
 typedef struct {
     cx_dtype dtype;
     bool turn_a, turn_b;
     int64_t rows, columns, inner, lda, ldb, ldc, ldbase;
-    const void *a, *b, *base;
+    const void *a, *b, *base, *packed;
     void *c;
     int axes;
     int64_t batch[CX_RANK], a_step[CX_RANK], b_step[CX_RANK], c_step[CX_RANK];
 } cx_gemm;
 size_t cx_gemm_scratch(const cx_gemm *g, int *threads);
 void cx_gemm_run(const cx_gemm *g, void *scratch);
+size_t cx_gemm_packed_size(const cx_gemm *g); /* bytes; 0: the product reads B in place */
+void cx_gemm_pack(const cx_gemm *g, void *packed);
 
 /* OpenBLAS serves convolutions where no tuned kernel does; it is opened at the first such call. */
 const char *cx_blas_library(void);   /* what the build chose: a path, a name beside the extension, or NULL */

@@ -2,6 +2,7 @@
 #include "generic.h"
 #include "emit.h"
 #include "exp.h"
+#include "numbers.h"
 
 #ifndef REAL
 /* With non-negative attributes the output alone tells which piece an element took. */
@@ -91,6 +92,40 @@ static cx_code same_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx
     return CX_OK;
 }
 
+/* Whole numbers have no slope below the threshold: clip(x, 0, max_value). */
+static cx_code relu_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
+{
+    const relu_attr *a = attr;
+    plan->out[0] = in[0];
+    if (cx_is_real(in->dtype) || (a->negative_slope == 0 && a->threshold == 0)) return CX_OK;
+    return cx_fail(err, CX_ETYPE, "relu: `negative_slope` and `threshold` need float32 or float64. Received: dtype=%s",
+                   cx_dtype_name(in->dtype));
+}
+#define WHOLE_RELU(type)                                                                  \
+    static void relu_values_##type(void *context, int64_t begin, int64_t end, int worker) \
+    {                                                                                     \
+        const pass *j = context;                                                          \
+        const double most = floor(j->relu->max_value);                                    \
+        const type *x = j->from;                                                          \
+        const type top = most < (double)highest_##type() ? (type)most : highest_##type(); \
+        type *y = j->to;                                                                  \
+        (void)worker;                                                                     \
+        for (int64_t i = begin; i < end; i++) {                                           \
+            const type v = x[i] > top ? top : x[i];                                       \
+            y[i] = is_below_0((int64_t)v) ? 0 : v;                                        \
+        }                                                                                 \
+    }                                                                                     \
+    FORWARD(relu_forward_##type)                                                          \
+    {                                                                                     \
+        pass j = {.from = in->data, .to = out->data, .relu = attr};                       \
+        FORWARD_UNUSED;                                                                   \
+        cx_parallel(cx_count(&in->spec), CX_GRAIN, relu_values_##type, &j);               \
+    }
+WHOLE_RELU(int32_t)
+WHOLE_RELU(int64_t)
+WHOLE_RELU(int8_t)
+WHOLE_RELU(uint8_t)
+
 EMIT(relu) /* the pieces are chosen by the output, as in the kernel */
 {
     const void *attr = n->attr;
@@ -145,6 +180,74 @@ EMIT(softplus)
     return cx_emit2(e, &cx_op_multiply, dy, cx_emit1(e, &cx_op_sigmoid, n->in[0]));
 }
 
+EMIT(selu) /* scale where x > 0, scale alpha e^x = y + scale alpha below */
+{
+    const cx_dtype dtype = cx_emitted_spec(e, n->out[0])->dtype;
+    EMIT_UNUSED;
+    int below = cx_emit2(e, &cx_op_add, n->out[0], cx_emit_number(e, dtype, SELU_FLOOR));
+    int above = cx_emit2(e, &cx_op_greater, n->out[0], cx_emit_number(e, dtype, 0));
+    return cx_emit2(e, &cx_op_multiply, dy, cx_emit_choose_not(e, above, SELU_SCALE, below));
+}
+EMIT(gelu) /* x P(x), with P the normal distribution or its approximation (1 + tanh(u)) / 2 */
+{
+    const int x = n->in[0];
+    EMIT_UNUSED;
+    int square = cx_emit1(e, &cx_op_square, x), p, density;
+    if (((const gelu_attr *)n->attr)->approximate) {
+        const double root = 0.79788456080286535588, cubic = 0.044715; /* sqrt(2 / pi) */
+        int one = cx_emit_number(e, cx_emitted_spec(e, x)->dtype, 1);
+        int u = cx_emit2(e, &cx_op_multiply, x, cx_emit2(e, &cx_op_add, one, cx_emit_scale(e, square, cubic)));
+        int t = cx_emit1(e, &cx_op_tanh, cx_emit_scale(e, u, root));
+        int du = cx_emit_scale(e, cx_emit2(e, &cx_op_add, one, cx_emit_scale(e, square, 3 * cubic)), root);
+        p = cx_emit_scale(e, cx_emit2(e, &cx_op_add, one, t), 0.5);
+        density = cx_emit_scale(e, cx_emit2(e, &cx_op_multiply, complement(e, cx_emit1(e, &cx_op_square, t)), du), 0.5);
+    } else {
+        const double half_root = 0.70710678118654752440, density_at_0 = 0.39894228040143267794;
+        int half = cx_emit_number(e, cx_emitted_spec(e, x)->dtype, 0.5);
+        int erf = cx_emit1(e, &cx_op_erf, cx_emit_scale(e, x, half_root));
+        p = cx_emit2(e, &cx_op_add, half, cx_emit_scale(e, erf, 0.5));
+        density = cx_emit_scale(e, cx_emit1(e, &cx_op_exp, cx_emit_scale(e, square, -0.5)), density_at_0);
+    }
+    int slope = cx_emit2(e, &cx_op_add, p, cx_emit2(e, &cx_op_multiply, x, density));
+    return cx_emit2(e, &cx_op_multiply, dy, slope);
+}
+EMIT(mish) /* x t, t = tanh(softplus(x)): t + x sigmoid(x) (1 - t^2) */
+{
+    const int x = n->in[0];
+    EMIT_UNUSED;
+    int t = cx_emit1(e, &cx_op_tanh, cx_emit1(e, &cx_op_softplus, x));
+    int rest =
+        cx_emit2(e, &cx_op_multiply, cx_emit1(e, &cx_op_sigmoid, x), complement(e, cx_emit1(e, &cx_op_square, t)));
+    int slope = cx_emit2(e, &cx_op_add, t, cx_emit2(e, &cx_op_multiply, x, rest));
+    return cx_emit2(e, &cx_op_multiply, dy, slope);
+}
+EMIT(softsign) /* 1 / (1 + |x|)^2 = (1 - |y|)^2 */
+{
+    EMIT_UNUSED;
+    int rest = complement(e, cx_emit1(e, &cx_op_abs, n->out[0]));
+    return cx_emit2(e, &cx_op_multiply, dy, cx_emit1(e, &cx_op_square, rest));
+}
+/* dy * slope where -3 < x < 3, dy * above where x >= 3, 0 below */
+static int in_middle(const cx_emitter *e, int x, int dy, int slope, double above)
+{
+    const cx_dtype dtype = cx_emitted_spec(e, x)->dtype;
+    int high = cx_emit2(e, &cx_op_greater_equal, x, cx_emit_number(e, dtype, 3));
+    int low = cx_emit2(e, &cx_op_less_equal, x, cx_emit_number(e, dtype, -3));
+    return cx_emit2(e, &cx_op_multiply, dy, cx_emit_choose_not(e, low, 0, cx_emit_choose_not(e, high, above, slope)));
+}
+EMIT(hard_sigmoid)
+{
+    EMIT_UNUSED;
+    int sixth = cx_emit_number(e, cx_emitted_spec(e, n->in[0])->dtype, 1.0 / 6);
+    return in_middle(e, n->in[0], dy, sixth, 0);
+}
+EMIT(hard_silu) /* (2 x + 3) / 6 */
+{
+    EMIT_UNUSED;
+    int half = cx_emit_number(e, cx_emitted_spec(e, n->in[0])->dtype, 0.5);
+    return in_middle(e, n->in[0], dy, cx_emit2(e, &cx_op_add, cx_emit_scale(e, n->in[0], 1.0 / 3), half), 1);
+}
+
 static const cx_field relu_fields[] = {
     {"max_value", CX_REAL, offsetof(relu_attr, max_value), false, INFINITY, 0, INFINITY, NULL},
     {"negative_slope", CX_REAL, offsetof(relu_attr, negative_slope), false, 0, 0, INFINITY, NULL},
@@ -161,23 +264,24 @@ static const cx_field gelu_fields[] = {{"approximate", CX_FLAG, offsetof(gelu_at
                              .most_in = 1,                      \
                              .n_out = 1,                        \
                              .n_public = 1,                     \
-                             .infer = same_infer,               \
-                             .forward = CX_BOTH(f##_forward),   \
                              .backward = CX_BOTH(f##_backward), \
                              .reads = {source},                 \
                              __VA_ARGS__}
-ACTIVATION(relu, CX_OUT(0), .kind = CX_GATE, .fields = relu_fields, .emit_grad = relu_emit);
-ACTIVATION(elu, CX_IN(0), .kind = CX_OTHER, .fields = elu_fields, .emit_grad = elu_emit);
-ACTIVATION(selu, CX_OUT(0), .kind = CX_OTHER);
-ACTIVATION(gelu, CX_IN(0), .kind = CX_OTHER, .fields = gelu_fields);
-ACTIVATION(silu, CX_IN(0), .kind = CX_OTHER, .emit_grad = silu_emit);
-ACTIVATION(mish, CX_IN(0), .kind = CX_OTHER);
-ACTIVATION(sigmoid, CX_OUT(0), .kind = CX_OTHER, .logits = 1, .emit_grad = sigmoid_emit);
-ACTIVATION(hard_sigmoid, CX_IN(0), .kind = CX_OTHER);
-ACTIVATION(hard_silu, CX_IN(0), .kind = CX_OTHER);
-ACTIVATION(tanh, CX_OUT(0), .kind = CX_OTHER, .emit_grad = tanh_emit);
-ACTIVATION(softplus, CX_IN(0), .kind = CX_OTHER, .emit_grad = softplus_emit);
-ACTIVATION(softsign, CX_IN(0), .kind = CX_OTHER);
+#define SMOOTH(f, source, ...) \
+    ACTIVATION(f, source, .kind = CX_OTHER, .infer = same_infer, .forward = CX_BOTH(f##_forward), __VA_ARGS__)
+ACTIVATION(relu, CX_OUT(0), .kind = CX_GATE, .infer = relu_infer, .forward = CX_NUMBERS(relu_forward),
+           .fields = relu_fields, .emit_grad = relu_emit);
+SMOOTH(elu, CX_IN(0), .fields = elu_fields, .emit_grad = elu_emit);
+SMOOTH(selu, CX_OUT(0), .emit_grad = selu_emit);
+SMOOTH(gelu, CX_IN(0), .fields = gelu_fields, .emit_grad = gelu_emit);
+SMOOTH(silu, CX_IN(0), .emit_grad = silu_emit);
+SMOOTH(mish, CX_IN(0), .emit_grad = mish_emit);
+SMOOTH(sigmoid, CX_OUT(0), .logits = 1, .emit_grad = sigmoid_emit);
+SMOOTH(hard_sigmoid, CX_IN(0), .emit_grad = hard_sigmoid_emit);
+SMOOTH(hard_silu, CX_IN(0), .emit_grad = hard_silu_emit);
+SMOOTH(tanh, CX_OUT(0), .emit_grad = tanh_emit);
+SMOOTH(softplus, CX_IN(0), .emit_grad = softplus_emit);
+SMOOTH(softsign, CX_IN(0), .emit_grad = softsign_emit);
 
 #else
 /* max_value at and above it, x from threshold on, negative_slope (x - threshold) below; NaN stays. */

@@ -42,6 +42,12 @@ INFER(pow, true)
 INFER(maximum, true)
 INFER(minimum, true)
 INFER(squared_difference, true)
+INFER(atan2, true)
+INFER(bitwise_and, false)
+INFER(bitwise_or, false)
+INFER(bitwise_xor, false)
+INFER(left_shift, false)
+INFER(right_shift, false)
 
 static int64_t integer_at(const cx_value *v, int64_t i)
 {
@@ -119,6 +125,12 @@ EMIT(pow) /* dx = dy y x^(y-1), 0 where y = 0; dy' = dy x^y log x, 0 where x <= 
     int power = cx_emit2(e, &cx_op_pow, n->in[0], less);
     return cx_emit2(e, &cx_op_multiply, dy, cx_emit2(e, &cx_op_multiply, n->in[1], power));
 }
+EMIT(floor_mod) /* x - floor(x / y) y */
+{
+    if (k == 0) return dy;
+    const int over = cx_emit1(e, &cx_op_floor, cx_emit2(e, &cx_op_divide, n->in[0], n->in[1]));
+    return cx_emit1(e, &cx_op_negative, cx_emit2(e, &cx_op_multiply, dy, over));
+}
 EMIT(maximum)
 {
     int first = cx_emit2(e, &cx_op_greater_equal, n->in[0], n->in[1]);
@@ -133,6 +145,13 @@ EMIT(squared_difference)
 {
     int difference = cx_emit2(e, &cx_op_subtract, n->in[k], n->in[1 - k]);
     return cx_emit_scale(e, cx_emit2(e, &cx_op_multiply, dy, difference), 2);
+}
+
+EMIT(atan2) /* dx = dy y / (x^2 + y^2), dy' = -dy x / (x^2 + y^2) */
+{
+    int length = cx_emit2(e, &cx_op_add, cx_emit1(e, &cx_op_square, n->in[0]), cx_emit1(e, &cx_op_square, n->in[1]));
+    int part = cx_emit2(e, &cx_op_divide, cx_emit2(e, &cx_op_multiply, dy, n->in[1 - k]), length);
+    return k ? cx_emit1(e, &cx_op_negative, part) : part;
 }
 
 #define PAIR(f, ...)                                       \
@@ -155,9 +174,10 @@ PAIR(multiply, .kind = CX_OTHER, .forward = CX_NUMBERS(multiply_forward), .backw
      .reads = {CX_IN(1), CX_IN(0)}, .emit_grad = multiply_emit);
 PAIR(divide, .kind = CX_OTHER, .forward = CX_BOTH(divide_forward), .backward = CX_BOTH(divide_backward),
      .reads = {CX_IN(1), CX_IN(1) | CX_OUT(0)}, .emit_grad = divide_emit);
-PAIR(floor_divide, .kind = CX_OTHER, .check = floor_divide_check, .forward = CX_NUMBERS(floor_divide_forward));
+PAIR(floor_divide, .kind = CX_OTHER, .check = floor_divide_check, .forward = CX_NUMBERS(floor_divide_forward),
+     .stops = true);
 PAIR(floor_mod, .kind = CX_OTHER, .check = floor_mod_check, .forward = CX_NUMBERS(floor_mod_forward),
-     .backward = CX_BOTH(floor_mod_backward), .reads = {0, CX_IN(0) | CX_IN(1)});
+     .backward = CX_BOTH(floor_mod_backward), .reads = {0, CX_IN(0) | CX_IN(1)}, .emit_grad = floor_mod_emit);
 PAIR(pow, .kind = CX_OTHER, .check = pow_check, .forward = CX_NUMBERS(pow_forward), .backward = CX_BOTH(pow_backward),
      .reads = {CX_IN(0) | CX_IN(1), CX_IN(0) | CX_IN(1) | CX_OUT(0)}, .emit_grad = pow_emit);
 PAIR(maximum, .kind = CX_OTHER, .forward = CX_NUMBERS(maximum_forward), .backward = CX_BOTH(maximum_backward),
@@ -166,6 +186,20 @@ PAIR(minimum, .kind = CX_OTHER, .forward = CX_NUMBERS(minimum_forward), .backwar
      .reads = BOTH_INS, .emit_grad = minimum_emit);
 PAIR(squared_difference, .kind = CX_OTHER, .forward = CX_NUMBERS(squared_difference_forward),
      .backward = CX_BOTH(squared_difference_backward), .reads = BOTH_INS, .emit_grad = squared_difference_emit);
+PAIR(atan2, .kind = CX_OTHER, .forward = CX_BOTH(atan2_forward), .backward = CX_BOTH(atan2_backward), .reads = BOTH_INS,
+     .emit_grad = atan2_emit);
+
+#define WHOLE_PAIR(f)                                \
+    PAIR(f, .kind = CX_OTHER,                        \
+         .forward = {[CX_I32] = f##_forward_int32_t, \
+                     [CX_I64] = f##_forward_int64_t, \
+                     [CX_U8] = f##_forward_uint8_t,  \
+                     [CX_I8] = f##_forward_int8_t})
+WHOLE_PAIR(bitwise_and);
+WHOLE_PAIR(bitwise_or);
+WHOLE_PAIR(bitwise_xor);
+WHOLE_PAIR(left_shift);
+WHOLE_PAIR(right_shift);
 
 #else
 #define PAIR_FORWARD(f, expression)            \
@@ -184,6 +218,21 @@ PAIR_FORWARD(maximum, T(larger)(u, v))
 PAIR_FORWARD(minimum, T(smaller)(u, v))
 CX_PAIR_VALUE(square, REAL, T(times)(u, u))
 PAIR_FORWARD(squared_difference, T(times)(T(minus)(u, v), T(minus)(u, v)))
+#ifdef WHOLE
+/* Distances outside the width are the nearest inside. */
+static inline int T(distance)(REAL v)
+{
+    const int most = (int)sizeof(REAL) * 8 - 1;
+    return is_below_0((int64_t)v) ? 0 : (int64_t)v > most ? most : (int)v;
+}
+PAIR_FORWARD(bitwise_and, (REAL)(u &v))
+PAIR_FORWARD(bitwise_or, (REAL)(u | v))
+PAIR_FORWARD(bitwise_xor, (REAL)(u ^ v))
+PAIR_FORWARD(left_shift, (REAL)((uint64_t)u << T(distance)(v)))
+PAIR_FORWARD(right_shift, (REAL)(u >> T(distance)(v)))
+#else
+PAIR_FORWARD(atan2, (REAL)atan2((double)u, (double)v))
+#endif
 #undef PAIR_FORWARD
 
 CX_PAIR_VALUE(pow, REAL, T(power)(u, v))
@@ -263,6 +312,10 @@ PAIR_BACKWARD(minimum)
 CX_PAIR_SLOPE(squared_difference_first, 2 * g * (u - v))
 CX_PAIR_SLOPE(squared_difference_second, 2 * g * (v - u))
 PAIR_BACKWARD(squared_difference)
+
+CX_PAIR_SLOPE(atan2_first, g *v / (u * u + v * v))
+CX_PAIR_SLOPE(atan2_second, -g *u / (u * u + v * v))
+PAIR_BACKWARD(atan2)
 
 /* maximum(x, 0) is a ReLU and passes gradients by its rule. */
 CX_PAIR_SLOPE(maximum_first, cx_gate(p->rule, u >= v || u != u, g > 0) ? g : 0)

@@ -29,6 +29,20 @@ typedef struct {
     int64_t axis, batch_dims;
 } cx_gather_attr;
 typedef struct {
+    int64_t depth;
+    double on_value, off_value;
+    int64_t axis, dtype;
+} cx_one_hot_attr;
+typedef struct {
+    int64_t turn[2];
+} cx_matmul_attr;
+typedef struct {
+    cx_list multiples;
+} cx_tile_attr;
+typedef struct {
+    cx_list axis;
+} cx_reverse_attr;
+typedef struct {
     int64_t dtype;
 } cx_cast_attr;
 #endif

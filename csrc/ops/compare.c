@@ -1,13 +1,15 @@
-/* Comparisons and logic: bool from two broadcast inputs. */
+/* Comparisons and logic: bool from two broadcast inputs, or from one. */
 #include "pair.h"
 
 #ifndef REAL
+#define FLOATING
 #define REAL float
 #include "compare.c"
 #undef REAL
 #define REAL double
 #include "compare.c"
 #undef REAL
+#undef FLOATING
 #define REAL int32_t
 #include "compare.c"
 #undef REAL
@@ -82,20 +84,26 @@ COMPARISON(less_equal, NUMBERS(less_equal_forward));
 COMPARISON(logical_and, [CX_BOOL] = logical_and_forward);
 COMPARISON(logical_or, [CX_BOOL] = logical_or_forward);
 
-static cx_code logical_not_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
+static cx_code question_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
 {
     (void)attr, (void)err;
     plan->out[0] = in[0];
+    plan->out[0].dtype = CX_BOOL;
     return CX_OK;
 }
-const cx_op cx_op_logical_not = {.name = "logical_not",
-                                 .kind = CX_OTHER,
-                                 .least_in = 1,
-                                 .most_in = 1,
-                                 .n_out = 1,
-                                 .n_public = 1,
-                                 .infer = logical_not_infer,
-                                 .forward = {[CX_BOOL] = logical_not_forward}};
+#define QUESTION(f, ...)                              \
+    const cx_op cx_op_##f = {.name = #f,              \
+                             .kind = CX_OTHER,        \
+                             .least_in = 1,           \
+                             .most_in = 1,            \
+                             .n_out = 1,              \
+                             .n_public = 1,           \
+                             .infer = question_infer, \
+                             .forward = __VA_ARGS__}
+QUESTION(logical_not, {[CX_BOOL] = logical_not_forward});
+QUESTION(isnan, CX_BOTH(isnan_forward));
+QUESTION(isinf, CX_BOTH(isinf_forward));
+QUESTION(isfinite, CX_BOTH(isfinite_forward));
 
 #else
 #define COMPARE(f, expression)                 \
@@ -112,4 +120,29 @@ COMPARE(greater_equal, u >= v)
 COMPARE(less, u < v)
 COMPARE(less_equal, u <= v)
 #undef COMPARE
+
+#ifdef FLOATING
+#define ASK(f, expression)                                                         \
+    static void T(f##_part)(void *context, int64_t begin, int64_t end, int worker) \
+    {                                                                              \
+        const cx_pair *p = context;                                                \
+        const REAL *x = p->x;                                                      \
+        uint8_t *y = p->to;                                                        \
+        (void)worker;                                                              \
+        for (int64_t i = begin; i < end; i++) {                                    \
+            const REAL u = x[i];                                                   \
+            y[i] = (expression);                                                   \
+        }                                                                          \
+    }                                                                              \
+    FORWARD(T(f##_forward))                                                        \
+    {                                                                              \
+        cx_pair p = {.x = in->data, .to = out->data};                              \
+        FORWARD_UNUSED;                                                            \
+        cx_parallel(cx_count(&in->spec), CX_GRAIN, T(f##_part), &p);               \
+    }
+ASK(isnan, u != u)
+ASK(isinf, u - u != u - u && u == u)
+ASK(isfinite, u - u == u - u)
+#undef ASK
+#endif
 #endif

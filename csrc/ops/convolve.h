@@ -18,9 +18,15 @@ typedef struct {
 cx_conv cx_conv_of(const cx_conv_attr *a, const cx_spec *x, const cx_spec *kernel, const cx_spec *y);
 cx_conv cx_conv_transpose_of(const cx_conv_transpose_attr *a, const cx_spec *x, const cx_spec *kernel,
                              const cx_spec *y);
+typedef struct {
+    int64_t stride[2], padding;
+    cx_list pads; /* top, bottom, left, right */
+    int64_t dilation[2];
+} cx_depthwise_attr;
 /* convolve_emit.c */
 cx_code cx_conv_emit(cx_program *p, const cx_node *node, const int *dout, int *din, cx_err *err);
 cx_code cx_conv_transpose_emit(cx_program *p, const cx_node *node, const int *dout, int *din, cx_err *err);
+cx_code cx_depthwise_emit(cx_program *p, const cx_node *node, const int *dout, int *din, cx_err *err);
 
 /* Ranks, sizes; extent: of the dilated window, or CX_ANY. */
 cx_code cx_convolve_check(const char *op, const cx_spec *in, const int64_t *dilation, int64_t *extent, cx_err *err);

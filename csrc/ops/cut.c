@@ -256,16 +256,46 @@ BACKWARD(pad_backward)
     BACKWARD_UNUSED;
     if (*mode) pad_blocks(attr, din, dout, true, *mode);
 }
+static int cut_at(const cx_emitter *e, int slot, int d, int64_t begin, int64_t size)
+{
+    cx_slice_attr part = {{.n = 0}, {.n = 0}, {.n = CX_ABSENT}};
+    if (slot < 0) return -1;
+    const cx_spec s = *cx_emitted_spec(e, slot);
+    part.begin.n = part.size.n = s.ndim;
+    for (int i = 0; i < s.ndim; i++) part.size.v[i] = s.dim[i];
+    part.begin.v[d] = begin, part.size.v[d] = size;
+    return CX_EMIT_WITH(e, &cx_op_slice, part, slot);
+}
+/* A mirrored flank of dimension d, turned and put back to where it was read from. */
+static int unmirrored(const cx_emitter *e, int flank, int d, int64_t before, int64_t after)
+{
+    const cx_reverse_attr turn = {{1, {d}}};
+    cx_pad_attr zeros = {.mode = CX_PAD_CONSTANT};
+    if (flank < 0) return -1;
+    zeros.before.n = zeros.after.n = cx_emitted_spec(e, flank)->ndim;
+    zeros.before.v[d] = before, zeros.after.v[d] = after;
+    return CX_EMIT_WITH(e, &cx_op_pad, zeros, CX_EMIT_WITH(e, &cx_op_reverse, turn, flank));
+}
 EMIT(pad)
 {
     const cx_pad_attr *a = (const cx_pad_attr *)n->attr;
     const cx_spec x = *cx_emitted_spec(e, n->in[0]);
-    cx_slice_attr inside = {a->before, {.n = x.ndim}, {.n = CX_ABSENT}};
+    const int64_t edge = a->mode == CX_PAD_REFLECT; /* the edge itself is not repeated */
     EMIT_UNUSED;
-    for (int d = 0; d < x.ndim; d++) inside.size.v[d] = x.dim[d];
-    if (a->mode == CX_PAD_CONSTANT && cx_known(&x)) return CX_EMIT_WITH(e, &cx_op_slice, inside, dy);
-    cx_fail(e->err, CX_EVALUE, "pad has a second derivative only in mode constant and for known shapes");
-    return -1;
+    if (!cx_known(&x)) {
+        cx_fail(e->err, CX_EVALUE, "pad has no second derivative while shapes are unknown");
+        return -1;
+    }
+    for (int d = 0; d < x.ndim; d++) {
+        const int64_t m = x.dim[d], before = a->before.v[d], after = a->after.v[d];
+        const int left = before ? cut_at(e, dy, d, 0, before) : -1;
+        const int right = after ? cut_at(e, dy, d, before + m, after) : -1;
+        dy = cut_at(e, dy, d, before, m);
+        if (a->mode == CX_PAD_CONSTANT) continue;
+        if (before) dy = cx_emit2(e, &cx_op_add, dy, unmirrored(e, left, d, edge, m - edge - before));
+        if (after) dy = cx_emit2(e, &cx_op_add, dy, unmirrored(e, right, d, m - edge - after, edge));
+    }
+    return dy;
 }
 
 static int concat_axis(const cx_axis_attr *a, const cx_spec *in)

@@ -120,13 +120,9 @@ BACKWARD(dense_backward)
                     din[2].data, scratch);
 }
 
-typedef struct {
-    int64_t turn[2]; /* a is (..., k, m), b is (..., n, k) */
-} matmul_attr;
-
 static int emit_product(const cx_emitter *e, int a, bool turn_a, int b, bool turn_b)
 {
-    const matmul_attr t = {{turn_a, turn_b}};
+    const cx_matmul_attr t = {{turn_a, turn_b}};
     return cx_emit(e, &cx_op_matmul, &t, sizeof t, 2, (const int[]){a, b});
 }
 EMIT(dense)
@@ -186,7 +182,7 @@ typedef struct {
     cx_gemm output, gradient[2];
 } products;
 
-static products products_of(const matmul_attr *t, const cx_spec *a, const cx_spec *b, const cx_spec *out)
+static products products_of(const cx_matmul_attr *t, const cx_spec *a, const cx_spec *b, const cx_spec *out)
 {
     const stack x = stack_of(a, out), y = stack_of(b, out), z = stack_of(out, out);
     const bool ta = t->turn[0], tb = t->turn[1];
@@ -197,7 +193,7 @@ static products products_of(const matmul_attr *t, const cx_spec *a, const cx_spe
 
 static cx_code matmul_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
 {
-    const matmul_attr *t = attr;
+    const cx_matmul_attr *t = attr;
     const char *const name[] = {"a", "b"};
     char text[CX_SHAPE_TEXT], other[CX_SHAPE_TEXT];
     cx_spec batch[2], *out = &plan->out[0];
@@ -241,7 +237,7 @@ FORWARD(matmul_forward)
 BACKWARD(matmul_backward)
 {
     BACKWARD_UNUSED;
-    const matmul_attr *t = attr;
+    const cx_matmul_attr *t = attr;
     products p = products_of(t, &in[0].spec, &in[1].spec, &out->spec);
     for (int i = 0; i < 2; i++) {
         cx_gemm *g = &p.gradient[i];
@@ -256,16 +252,17 @@ BACKWARD(matmul_backward)
 
 EMIT(matmul)
 {
-    const matmul_attr *t = (const matmul_attr *)n->attr;
+    const cx_matmul_attr *t = (const cx_matmul_attr *)n->attr;
     const bool ta = t->turn[0], tb = t->turn[1];
     if (k == 0) return ta ? emit_product(e, n->in[1], tb, dy, true) : emit_product(e, dy, false, n->in[1], !tb);
     return tb ? emit_product(e, dy, true, n->in[0], ta) : emit_product(e, n->in[0], !ta, dy, false);
 }
 
 static const cx_field no_fields[] = {{0}};
-static const cx_field matmul_fields[] = {{"transpose_a", CX_FLAG, offsetof(matmul_attr, turn[0]), false, 0, 0, 1, NULL},
-                                         {"transpose_b", CX_FLAG, offsetof(matmul_attr, turn[1]), false, 0, 0, 1, NULL},
-                                         {0}};
+static const cx_field matmul_fields[] = {
+    {"transpose_a", CX_FLAG, offsetof(cx_matmul_attr, turn[0]), false, 0, 0, 1, NULL},
+    {"transpose_b", CX_FLAG, offsetof(cx_matmul_attr, turn[1]), false, 0, 0, 1, NULL},
+    {0}};
 
 const cx_op cx_op_dense = {.name = "dense",
                            .kind = CX_LINEAR,

@@ -3,13 +3,7 @@
 #include "convolve.h"
 #include "window.h"
 
-typedef struct {
-    int64_t stride[2], padding;
-    cx_list pads; /* top, bottom, left, right */
-    int64_t dilation[2];
-} depthwise_attr;
-
-static cx_conv conv_of(const depthwise_attr *a, const cx_spec *x, const cx_spec *kernel, const cx_spec *y)
+static cx_conv conv_of(const cx_depthwise_attr *a, const cx_spec *x, const cx_spec *kernel, const cx_spec *y)
 {
     cx_conv c = {.dtype = x->dtype, .images = x->dim[0], .groups = x->dim[3], .channels = 1, .filters = kernel->dim[3]};
     for (int d = 0; d < 2; d++) {
@@ -23,7 +17,7 @@ static cx_conv conv_of(const depthwise_attr *a, const cx_spec *x, const cx_spec 
 
 static cx_code depthwise_conv2d_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
 {
-    const depthwise_attr *a = attr;
+    const cx_depthwise_attr *a = attr;
     const int64_t *x = in[0].dim, *k = in[1].dim;
     int64_t extent[2], filters = CX_ANY;
     size_t product;
@@ -66,10 +60,10 @@ BACKWARD(depthwise_conv2d_backward)
 }
 
 static const cx_field depthwise_fields[] = {
-    {"strides", CX_PAIR, offsetof(depthwise_attr, stride), false, 1, 1, INT32_MAX, NULL},
-    {"padding", CX_CHOICE, offsetof(depthwise_attr, padding), false, CX_VALID, 0, 2, "valid same explicit"},
-    {"pads", CX_LIST, offsetof(depthwise_attr, pads), false, 0, 0, INT32_MAX, NULL},
-    {"dilation", CX_PAIR, offsetof(depthwise_attr, dilation), false, 1, 1, INT32_MAX, NULL},
+    {"strides", CX_PAIR, offsetof(cx_depthwise_attr, stride), false, 1, 1, INT32_MAX, NULL},
+    {"padding", CX_CHOICE, offsetof(cx_depthwise_attr, padding), false, CX_VALID, 0, 2, "valid same explicit"},
+    {"pads", CX_LIST, offsetof(cx_depthwise_attr, pads), false, 0, 0, INT32_MAX, NULL},
+    {"dilation", CX_PAIR, offsetof(cx_depthwise_attr, dilation), false, 1, 1, INT32_MAX, NULL},
     {0}};
 
 const cx_op cx_op_depthwise_conv2d = {
@@ -84,4 +78,5 @@ const cx_op cx_op_depthwise_conv2d = {
     .infer = depthwise_conv2d_infer,
     .forward = {[CX_F32] = depthwise_conv2d_forward, [CX_F64] = depthwise_conv2d_forward},
     .backward = {depthwise_conv2d_backward, depthwise_conv2d_backward},
-    .reads = {CX_IN(1), CX_IN(0), 0}};
+    .reads = {CX_IN(1), CX_IN(0), 0},
+    .emit_grad = cx_depthwise_emit};

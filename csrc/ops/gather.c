@@ -1,14 +1,9 @@
 /* By index: gather, gather_nd, one_hot. `check` has seen every index before a kernel runs. */
-#include "attr.h"
+#include "emit.h"
 #include "move.h"
 
 #ifndef REAL
 enum { STRIP = 1024 };
-typedef struct {
-    int64_t depth;
-    double on_value, off_value;
-    int64_t axis, dtype;
-} one_hot_attr;
 /* params (batch, outer, n, inner), indices (batch, picks) -> (batch, outer, picks, inner). */
 typedef struct {
     int64_t batch, outer, n, picks, inner;
@@ -131,6 +126,26 @@ FORWARD(gather_forward)
     p.from = in[0].data, p.to = out->data;
     if (p.inner) cx_parallel(p.batch * p.outer * p.picks, 1 + CX_GRAIN / p.inner, pick_rows, &p);
 }
+EMIT(gather) /* one_hot(indices) (batch, 1, picks, n) turned, times dy (batch, outer, picks, inner) */
+{
+    const cx_gather_attr *a = (const cx_gather_attr *)n->attr;
+    const cx_spec params = *cx_emitted_spec(e, n->in[0]), indices = *cx_emitted_spec(e, n->in[1]);
+    EMIT_UNUSED;
+    if (!cx_known(&params) || !cx_known(&indices)) {
+        cx_fail(e->err, CX_EVALUE, "gather has no second derivative while shapes are unknown");
+        return -1;
+    }
+    const cx_value places = {.spec = indices};
+    const pick p = pick_of(a, &params, &places);
+    const cx_spec which = {indices.dtype, 3, {p.batch, 1, p.picks}};
+    const cx_spec rows = {params.dtype, 4, {p.batch, p.outer, p.picks, p.inner}};
+    const cx_one_hot_attr hot = {p.n, 1, 0, -1, params.dtype};
+    const cx_matmul_attr turn = {{1, 0}};
+    const int from = CX_EMIT_WITH(e, &cx_op_one_hot, hot, cx_emit_reshape(e, n->in[1], &which));
+    const int all =
+        cx_emit(e, &cx_op_matmul, &turn, sizeof turn, 2, (const int[]){from, cx_emit_reshape(e, dy, &rows)});
+    return cx_emit_reshape(e, all, &params);
+}
 static int64_t strips_of(int64_t inner)
 {
     return (inner + STRIP - 1) / STRIP;
@@ -197,13 +212,13 @@ FORWARD(gather_nd_forward)
     if (p.inner) cx_parallel(p.picks, 1 + CX_GRAIN / p.inner, pick_nd_rows, &p);
 }
 
-static int one_hot_axis(const one_hot_attr *a, int rank)
+static int one_hot_axis(const cx_one_hot_attr *a, int rank)
 {
     return (int)(a->axis < 0 ? a->axis + rank + 1 : a->axis);
 }
 static cx_code one_hot_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
 {
-    const one_hot_attr *a = attr;
+    const cx_one_hot_attr *a = attr;
     int axis = one_hot_axis(a, in->ndim);
     cx_spec *out = &plan->out[0];
     if (in->ndim == CX_RANK)
@@ -246,7 +261,7 @@ FORWARD(one_hot_forward)
     static cx_task *const tasks[CX_DTYPES] = {
         [CX_F32] = mark_float,  [CX_F64] = mark_double, [CX_I32] = mark_int32_t, [CX_I64] = mark_int64_t,
         [CX_U8] = mark_uint8_t, [CX_I8] = mark_int8_t,  [CX_BOOL] = mark_bool};
-    const one_hot_attr *a = attr;
+    const cx_one_hot_attr *a = attr;
     marks m = {in, out->data, a->depth, 1, a->on_value, a->off_value};
     FORWARD_UNUSED;
     for (int d = one_hot_axis(a, in->spec.ndim); d < in->spec.ndim; d++) m.inner *= in->spec.dim[d];
@@ -258,11 +273,11 @@ static const cx_field gather_fields[] = {
     {"batch_dims", CX_INT, offsetof(cx_gather_attr, batch_dims), false, 0, 0, CX_RANK - 1, NULL},
     {0}};
 static const cx_field one_hot_fields[] = {
-    {"depth", CX_INT, offsetof(one_hot_attr, depth), true, 0, 0, CX_MOST, NULL},
-    {"on_value", CX_REAL, offsetof(one_hot_attr, on_value), false, 1, -INT32_MAX, INT32_MAX, NULL},
-    {"off_value", CX_REAL, offsetof(one_hot_attr, off_value), false, 0, -INT32_MAX, INT32_MAX, NULL},
-    {"axis", CX_INT, offsetof(one_hot_attr, axis), false, -1, -CX_RANK, CX_RANK - 1, NULL},
-    {"dtype", CX_TYPE, offsetof(one_hot_attr, dtype), false, CX_F32, 0, CX_DTYPES - 1, NULL},
+    {"depth", CX_INT, offsetof(cx_one_hot_attr, depth), true, 0, 0, CX_MOST, NULL},
+    {"on_value", CX_REAL, offsetof(cx_one_hot_attr, on_value), false, 1, -INT32_MAX, INT32_MAX, NULL},
+    {"off_value", CX_REAL, offsetof(cx_one_hot_attr, off_value), false, 0, -INT32_MAX, INT32_MAX, NULL},
+    {"axis", CX_INT, offsetof(cx_one_hot_attr, axis), false, -1, -CX_RANK, CX_RANK - 1, NULL},
+    {"dtype", CX_TYPE, offsetof(cx_one_hot_attr, dtype), false, CX_F32, 0, CX_DTYPES - 1, NULL},
     {0}};
 const cx_op cx_op_gather = {.name = "gather",
                             .kind = CX_ROUTE,
@@ -276,7 +291,8 @@ const cx_op cx_op_gather = {.name = "gather",
                             .forward = EVERY_DTYPE(gather_forward),
                             .backward = CX_BOTH(gather_backward),
                             .reads = {CX_IN(1)},
-                            .adds = CX_IN(0)};
+                            .adds = CX_IN(0),
+                            .emit_grad = gather_emit};
 const cx_op cx_op_gather_nd = {.name = "gather_nd",
                                .kind = CX_ROUTE,
                                .least_in = 2,

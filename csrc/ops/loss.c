@@ -119,6 +119,17 @@ EMIT(softmax)
     int slope = cx_emit2(e, &cx_op_subtract, cx_emit2(e, &cx_op_multiply, p, total), n->in[1]);
     return cx_emit2(e, &cx_op_multiply, slope, dloss);
 }
+EMIT(sparse) /* (softmax - one_hot(labels)) dloss */
+{
+    const cx_axis_attr last = {-1};
+    const cx_spec logits = *cx_emitted_spec(e, n->in[0]);
+    const cx_one_hot_attr hot = {logits.dim[logits.ndim - 1], 1, 0, -1, logits.dtype};
+    cx_spec column = logits;
+    EMIT_UNUSED;
+    column.dim[column.ndim - 1] = 1;
+    int p = CX_EMIT_WITH(e, &cx_op_softmax, last, n->in[0]), own = CX_EMIT_WITH(e, &cx_op_one_hot, hot, n->in[1]);
+    return cx_emit2(e, &cx_op_multiply, cx_emit2(e, &cx_op_subtract, p, own), cx_emit_reshape(e, dy, &column));
+}
 EMIT(sigmoid)
 {
     if (k) return cx_emit1(e, &cx_op_negative, cx_emit2(e, &cx_op_multiply, n->in[0], dy));
@@ -148,6 +159,7 @@ const cx_op cx_op_sparse_softmax_cross_entropy = {.name = "sparse_softmax_cross_
                                                   .check = sparse_check,
                                                   .forward = CX_BOTH(sparse_forward),
                                                   .backward = CX_BOTH(sparse_backward),
+                                                  .emit_grad = sparse_emit,
                                                   .reads = {CX_IN(0) | CX_IN(1)}};
 const cx_op cx_op_sigmoid_cross_entropy = {.name = "sigmoid_cross_entropy",
                                            .kind = CX_OTHER,

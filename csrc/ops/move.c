@@ -3,13 +3,6 @@
 #include "fold.h"
 #include "move.h"
 
-typedef struct {
-    cx_list multiples;
-} tile_attr;
-typedef struct {
-    cx_list axis;
-} reverse_attr;
-
 INFER(same)
 {
     (void)attr, (void)err;
@@ -210,7 +203,7 @@ static int64_t tiled(int64_t dim, int64_t multiple)
 {
     return dim == CX_ANY ? CX_ANY : dim * multiple;
 }
-static cx_fold tile_fold(const tile_attr *a, const cx_spec *in)
+static cx_fold tile_fold(const cx_tile_attr *a, const cx_spec *in)
 {
     int64_t dim[CX_GRID_RANK];
     bool mask[CX_GRID_RANK];
@@ -222,7 +215,7 @@ static cx_fold tile_fold(const tile_attr *a, const cx_spec *in)
 }
 INFER(tile)
 {
-    const tile_attr *a = attr;
+    const cx_tile_attr *a = attr;
     if (cx_one_each("tile", "multiples", &a->multiples, in, err)) return err->code;
     plan->out[0] = in[0];
     for (int d = 0; d < in->ndim; d++) {
@@ -239,7 +232,7 @@ INFER(tile)
 }
 FORWARD(tile_forward)
 {
-    const tile_attr *a = attr;
+    const cx_tile_attr *a = attr;
     cx_grid g = {.rank = 2 * in->spec.ndim, .arrays = 2};
     int64_t from = 1, to = 1;
     FORWARD_UNUSED;
@@ -260,16 +253,37 @@ BACKWARD(tile_backward)
     cx_fold_run(&f, CX_FOLD_SUM, din->spec.dtype, dout->data, din->data, 1, *mode, scratch);
 }
 
+EMIT(tile) /* one dimension after the other: (before, multiple, size, after) summed over the multiple */
+{
+    const cx_tile_attr *a = (const cx_tile_attr *)n->attr;
+    const cx_spec x = *cx_emitted_spec(e, n->in[0]);
+    const cx_reduce_attr copies = {{1, {1}}, 0};
+    cx_spec done = *cx_emitted_spec(e, dy);
+    EMIT_UNUSED;
+    if (!cx_known(&x)) {
+        cx_fail(e->err, CX_EVALUE, "tile has no second derivative while shapes are unknown");
+        return -1;
+    }
+    for (int d = 0; d < x.ndim && dy >= 0; d++) {
+        cx_spec apart = {x.dtype, 4, {1, a->multiples.v[d], x.dim[d], 1}};
+        for (int i = 0; i < d; i++) apart.dim[0] *= done.dim[i];
+        for (int i = d + 1; i < x.ndim; i++) apart.dim[3] *= done.dim[i];
+        done.dim[d] = x.dim[d];
+        dy = CX_EMIT_WITH(e, &cx_op_reduce_sum, copies, cx_emit_reshape(e, dy, &apart));
+    }
+    return cx_emit_reshape(e, dy, &x);
+}
+
 INFER(reverse)
 {
-    const cx_list *axis = &((const reverse_attr *)attr)->axis;
+    const cx_list *axis = &((const cx_reverse_attr *)attr)->axis;
     bool mask[CX_RANK];
     plan->out[0] = in[0];
     if (axis->n == CX_ABSENT)
         return cx_fail(err, CX_EVALUE, "reverse: `axis` must list the dimensions. Received: None");
     return cx_axes("reverse", axis, in->ndim, mask, err);
 }
-static void reverse(const reverse_attr *a, const cx_value *from, const cx_value *to, cx_mode mode)
+static void reverse(const cx_reverse_attr *a, const cx_value *from, const cx_value *to, cx_mode mode)
 {
     const cx_spec *s = &from->spec;
     cx_grid g = cx_grid_over(s);
@@ -298,7 +312,7 @@ BACKWARD(reverse_backward)
 EMIT(reverse)
 {
     EMIT_UNUSED;
-    return cx_emit(e, &cx_op_reverse, n->attr, sizeof(reverse_attr), 1, &dy);
+    return cx_emit(e, &cx_op_reverse, n->attr, sizeof(cx_reverse_attr), 1, &dy);
 }
 
 static const cx_field transpose_fields[] = {
@@ -306,9 +320,9 @@ static const cx_field transpose_fields[] = {
 static const cx_field broadcast_to_fields[] = {
     {"shape", CX_LIST, offsetof(cx_shape_attr, shape), true, 0, -1, CX_MOST, NULL}, {0}};
 static const cx_field tile_fields[] = {
-    {"multiples", CX_LIST, offsetof(tile_attr, multiples), true, 0, 0, CX_MOST, NULL}, {0}};
+    {"multiples", CX_LIST, offsetof(cx_tile_attr, multiples), true, 0, 0, CX_MOST, NULL}, {0}};
 static const cx_field reverse_fields[] = {
-    {"axis", CX_LIST, offsetof(reverse_attr, axis), true, 0, -CX_RANK, CX_RANK - 1, NULL}, {0}};
+    {"axis", CX_LIST, offsetof(cx_reverse_attr, axis), true, 0, -CX_RANK, CX_RANK - 1, NULL}, {0}};
 #define MOVE(f, ...)                                                   \
     const cx_op cx_op_##f = {.name = #f,                               \
                              .kind = CX_ROUTE,                         \
@@ -323,5 +337,5 @@ static const cx_field reverse_fields[] = {
                              __VA_ARGS__}
 MOVE(transpose, .emit_grad = transpose_emit);
 MOVE(broadcast_to, .emit_grad = broadcast_to_emit);
-MOVE(tile, );
+MOVE(tile, .emit_grad = tile_emit);
 MOVE(reverse, .emit_grad = reverse_emit);

@@ -117,6 +117,55 @@ EMIT(batch_norm) /* sums over the rows follow from the shapes of the vectors */
     return k == 3 ? g : cx_emit_scale(e, cx_emit2(e, &cx_op_divide, g, spread), -0.5);
 }
 
+/* Sum over all but the last dimension, divided by n. */
+static int row_mean(const cx_emitter *e, int a, double n)
+{
+    cx_reduce_attr rows = {{.n = 0}, 0};
+    if (a < 0) return -1;
+    for (int d = 0; d + 1 < cx_emitted_spec(e, a)->ndim; d++) rows.axis.v[rows.axis.n++] = d;
+    return cx_emit_scale(e, CX_EMIT_WITH(e, &cx_op_reduce_sum, rows, a), 1 / n);
+}
+static int plus(const cx_emitter *e, int total, int more) /* total CX_ABSENT: nothing yet */
+{
+    return total == CX_ABSENT ? more : cx_emit2(e, &cx_op_add, total, more);
+}
+/* In terms of the outputs mean and variance, which depend on x themselves: with z = (x - mean) rstd and n rows,
+ * dx = gamma rstd (dy - mean(dy) - z mean(dy z)) + dmean / n + 2 dvariance (x - mean) / n,
+ * dgamma = n mean(dy z), dbeta = n mean(dy). */
+static cx_code batch_emit(cx_program *p, const cx_node *node, const int *dout, int *din, cx_err *err)
+{
+    const cx_emitter emitter = {p, err}, *e = &emitter;
+    const void *attr = node->attr;
+    const cx_spec x = *cx_emitted_spec(e, node->in[0]);
+    const int dy = dout[0];
+    if (!cx_known(&x))
+        return cx_fail(err, CX_EVALUE, "batch_norm_training has no second derivative while shapes are unknown");
+    const double n = (double)(cx_count(&x) / (x.dim[x.ndim - 1] ? x.dim[x.ndim - 1] : 1));
+    int epsilon = cx_emit_number(e, x.dtype, ((const norm_attr *)attr)->epsilon);
+    int rstd = cx_emit1(e, &cx_op_rsqrt, cx_emit2(e, &cx_op_add, node->out[2], epsilon));
+    int centred = cx_emit2(e, &cx_op_subtract, node->in[0], node->out[1]),
+        z = cx_emit2(e, &cx_op_multiply, centred, rstd);
+    int scale = node->in[1] < 0 ? rstd : cx_emit2(e, &cx_op_multiply, rstd, node->in[1]);
+    int mean = CX_ABSENT, moment = CX_ABSENT, dx = CX_ABSENT;
+    if (dy >= 0) {
+        mean = row_mean(e, dy, n), moment = row_mean(e, cx_emit2(e, &cx_op_multiply, dy, z), n);
+        int rest = cx_emit2(e, &cx_op_subtract, cx_emit2(e, &cx_op_subtract, dy, mean),
+                            cx_emit2(e, &cx_op_multiply, z, moment));
+        dx = cx_emit2(e, &cx_op_multiply, rest, scale);
+    }
+    if (din[0] >= 0 && dout[2] >= 0)
+        dx = plus(e, dx, cx_emit2(e, &cx_op_multiply, cx_emit_scale(e, dout[2], 2 / n), centred));
+    if (din[0] >= 0 && dout[1] >= 0) {
+        cx_shape_attr all = {{.n = x.ndim}};
+        for (int d = 0; d < x.ndim; d++) all.shape.v[d] = x.dim[d];
+        dx = plus(e, dx, CX_EMIT_WITH(e, &cx_op_broadcast_to, all, cx_emit_scale(e, dout[1], 1 / n)));
+    }
+    if (din[0] >= 0) din[0] = dx;
+    if (din[1] >= 0) din[1] = dy < 0 ? CX_ABSENT : cx_emit_scale(e, moment, n);
+    if (din[2] >= 0) din[2] = dy < 0 ? CX_ABSENT : cx_emit_scale(e, mean, n);
+    return err->code;
+}
+
 static const cx_field norm_fields[] = {
     {"epsilon", CX_REAL, offsetof(norm_attr, epsilon), false, 1e-3, 0, INFINITY, NULL}, {0}};
 
@@ -146,7 +195,8 @@ const cx_op cx_op_batch_norm_training = {
     .infer = batch_norm_training_infer,
     .forward = CX_BOTH(batch_forward),
     .backward = CX_BOTH(batch_backward),
-    .reads = {CX_IN(0) | CX_IN(1) | CX_OUT(1) | CX_OUT(3), CX_IN(0) | CX_OUT(1) | CX_OUT(3)}};
+    .reads = {CX_IN(0) | CX_IN(1) | CX_OUT(1) | CX_OUT(3), CX_IN(0) | CX_OUT(1) | CX_OUT(3)},
+    .emit_grad = batch_emit};
 
 #else
 /* y = (x - shift) scale + offset */

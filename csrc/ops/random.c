@@ -1,5 +1,6 @@
 /* Random tensors and dropout. Element i is a function of (seed, counter, i) alone: word i % 4, or pair of words i % 2
- * for float64, of Philox block i / 4 or i / 2. The seed is an int64 tensor (seed, counter). */
+ * for float64, of Philox block i / 4 or i / 2. The seed is an int64 tensor (seed, counter). A size -1 is that of a
+ * second input, whose values do not matter: as many numbers as a batch has images. */
 #include "generic.h"
 #include "emit.h"
 #include "../core/philox.h"
@@ -151,7 +152,16 @@ static cx_code random_infer(const char *op, const random_attr *a, const cx_spec 
                        cx_dtype_name((cx_dtype)a->dtype));
     cx_spec *y = &plan->out[0];
     *y = (cx_spec){.dtype = (cx_dtype)a->dtype, .ndim = (int)a->shape.n};
-    for (int d = 0; d < y->ndim; d++) y->dim[d] = a->shape.v[d];
+    for (int d = 0; d < y->ndim; d++) {
+        y->dim[d] = a->shape.v[d];
+        if (y->dim[d] != CX_ANY) continue;
+        if (d >= in[1].ndim)
+            return cx_fail(err, CX_EVALUE,
+                           "%s: `shape` may be -1 only where a second input has that dimension. Received: -1 in "
+                           "dimension %d",
+                           op, d);
+        y->dim[d] = in[1].dim[d];
+    }
     return CX_OK;
 }
 static cx_code random_uniform_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
@@ -199,7 +209,7 @@ EMIT(dropout) /* the same mask on dy */
 
 #define RANDOM_FIELDS(first, second, preset_first, preset_second, least_second)                                 \
     {                                                                                                           \
-        {"shape", CX_LIST, offsetof(random_attr, shape), true, 0, 0, 0x1p53, NULL},                             \
+        {"shape", CX_LIST, offsetof(random_attr, shape), true, 0, -1, 0x1p53, NULL},                            \
             {first, CX_REAL, offsetof(random_attr, low), false, preset_first, -INFINITY, INFINITY, NULL},       \
             {second, CX_REAL, offsetof(random_attr, high), false, preset_second, least_second, INFINITY, NULL}, \
             {"dtype", CX_TYPE, offsetof(random_attr, dtype), false, CX_F32, 0, 0, NULL},                        \
@@ -214,15 +224,16 @@ static const cx_field dropout_fields[] = {
     {"noise_shape", CX_LIST, offsetof(dropout_attr, noise_shape), false, 0, -1, 0x1p53, NULL},
     {0}};
 
-#define RANDOM(f, table)                         \
-    const cx_op cx_op_##f = {.name = #f,         \
-                             .kind = CX_OTHER,   \
-                             .least_in = 1,      \
-                             .most_in = 1,       \
-                             .n_out = 1,         \
-                             .n_public = 1,      \
-                             .fields = table,    \
-                             .infer = f##_infer, \
+#define RANDOM(f, table)                           \
+    const cx_op cx_op_##f = {.name = #f,           \
+                             .kind = CX_OTHER,     \
+                             .least_in = 1,        \
+                             .most_in = 2,         \
+                             .n_out = 1,           \
+                             .n_public = 1,        \
+                             .fields = table,      \
+                             .infer = f##_infer,   \
+                             .constant = CX_IN(1), \
                              .forward = {[CX_I64] = f##_forward}}
 RANDOM(random_uniform, uniform_fields);
 RANDOM(random_normal, normal_fields);

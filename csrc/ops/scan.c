@@ -1,4 +1,5 @@
-/* Along one axis: argmax, argmin, cumsum. */
+/* Along one axis: argmax, argmin, cumsum, cumprod. */
+#include "emit.h"
 #include "generic.h"
 #include "numbers.h"
 
@@ -13,7 +14,7 @@ typedef struct {
 /* x is (outer, n, inner); tasks are strips of at most STRIP columns of one outer index. */
 typedef struct {
     int64_t n, inner, strips, outer;
-    const void *from;
+    const void *from, *dy, *y;
     void *to;
     cx_dtype to_type;
     bool exclusive, reverse, add;
@@ -58,6 +59,7 @@ static void put(const job *j, int64_t to, const int64_t *place, int64_t n)
     }
 }
 
+#define FLOATING
 #define REAL float
 #define WIDE double
 #include "scan.c"
@@ -68,6 +70,7 @@ static void put(const job *j, int64_t to, const int64_t *place, int64_t n)
 #include "scan.c"
 #undef REAL
 #undef WIDE
+#undef FLOATING
 #define REAL int32_t
 #define WIDE int32_t
 #include "scan.c"
@@ -100,6 +103,26 @@ BACKWARD(cumsum_backward_double)
     cumsum_back_double(attr, dout, din, *mode);
 }
 
+BACKWARD(cumprod_backward_float)
+{
+    BACKWARD_UNUSED;
+    cumprod_back_float(attr, in, out, dout, din, *mode);
+}
+BACKWARD(cumprod_backward_double)
+{
+    BACKWARD_UNUSED;
+    cumprod_back_double(attr, in, out, dout, din, *mode);
+}
+
+EMIT(cumsum)
+{
+    const void *attr = n->attr;
+    cumsum_attr back = *(const cumsum_attr *)attr;
+    EMIT_UNUSED;
+    back.reverse = !back.reverse;
+    return CX_EMIT_WITH(e, &cx_op_cumsum, back, dy);
+}
+
 static cx_code search_infer(const char *op, const search_attr *a, const cx_spec *in, cx_plan *plan, cx_err *err)
 {
     cx_spec *out = &plan->out[0];
@@ -127,6 +150,11 @@ static cx_code cumsum_infer(const void *attr, const cx_spec *in, cx_plan *plan, 
     plan->out[0] = in[0];
     return axis_of("cumsum", ((const cumsum_attr *)attr)->axis, in, err) < 0 ? err->code : CX_OK;
 }
+static cx_code cumprod_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
+{
+    plan->out[0] = in[0];
+    return axis_of("cumprod", ((const cumsum_attr *)attr)->axis, in, err) < 0 ? err->code : CX_OK;
+}
 
 #define AXIS(attr, preset)                                                               \
     {                                                                                    \
@@ -153,7 +181,8 @@ static const cx_field cumsum_fields[] = {AXIS(cumsum_attr, 0),
                              __VA_ARGS__}
 SCAN(argmax, search_fields, );
 SCAN(argmin, search_fields, );
-SCAN(cumsum, cumsum_fields, .backward = CX_BOTH(cumsum_backward));
+SCAN(cumsum, cumsum_fields, .backward = CX_BOTH(cumsum_backward), .emit_grad = cumsum_emit);
+SCAN(cumprod, cumsum_fields, .backward = CX_BOTH(cumprod_backward), .reads = {CX_IN(0) | CX_OUT(0)});
 
 #else
 /* The place of the first of equals; a NaN is best of all. A line is searched in registers. */
@@ -200,36 +229,40 @@ SEARCH(argmax, v > u)
 SEARCH(argmin, v < u)
 #undef SEARCH
 
-/* float32 adds in double: an error would grow along the whole axis. */
-static void T(cumsum_strips)(void *context, int64_t begin, int64_t end, int worker)
-{
-    const job *j = context;
-    (void)worker;
-    for (int64_t t = begin; t < end; t++) {
-        int64_t outer = t / j->strips, column = t % j->strips * STRIP, width = width_of(j, column);
-        const REAL *x = (const REAL *)j->from + outer * j->n * j->inner + column;
-        REAL *y = (REAL *)j->to + outer * j->n * j->inner + column;
-        WIDE sum[STRIP];
-        for (int64_t i = 0; i < width; i++) sum[i] = 0;
-        for (int64_t r = 0; r < j->n; r++) {
-            int64_t at = (j->reverse ? j->n - 1 - r : r) * j->inner;
-            for (int64_t i = 0; i < width; i++) {
-                WIDE before = sum[i];
-                sum[i] = CX_JOIN(plus, WIDE)(before, x[at + i]);
-                REAL v = (REAL)(j->exclusive ? before : sum[i]);
-                y[at + i] = j->add ? T(plus)(y[at + i], v) : v;
-            }
-        }
+/* float32 is added and multiplied in double: an error would grow along the whole axis. */
+#define ACCUMULATE(f, join, start)                                                                      \
+    static void T(f##_strips)(void *context, int64_t begin, int64_t end, int worker)                    \
+    {                                                                                                   \
+        const job *j = context;                                                                         \
+        (void)worker;                                                                                   \
+        for (int64_t t = begin; t < end; t++) {                                                         \
+            int64_t outer = t / j->strips, column = t % j->strips * STRIP, width = width_of(j, column); \
+            const REAL *x = (const REAL *)j->from + outer * j->n * j->inner + column;                   \
+            REAL *y = (REAL *)j->to + outer * j->n * j->inner + column;                                 \
+            WIDE total[STRIP];                                                                          \
+            for (int64_t i = 0; i < width; i++) total[i] = start;                                       \
+            for (int64_t r = 0; r < j->n; r++) {                                                        \
+                int64_t at = (j->reverse ? j->n - 1 - r : r) * j->inner;                                \
+                for (int64_t i = 0; i < width; i++) {                                                   \
+                    WIDE before = total[i];                                                             \
+                    total[i] = CX_JOIN(join, WIDE)(before, x[at + i]);                                  \
+                    REAL v = (REAL)(j->exclusive ? before : total[i]);                                  \
+                    y[at + i] = j->add ? T(plus)(y[at + i], v) : v;                                     \
+                }                                                                                       \
+            }                                                                                           \
+        }                                                                                               \
+    }                                                                                                   \
+    FORWARD(T(f##_forward))                                                                             \
+    {                                                                                                   \
+        const cumsum_attr *a = attr;                                                                    \
+        job j = job_of(a->axis, &in->spec, in->data, out->data);                                        \
+        FORWARD_UNUSED;                                                                                 \
+        j.exclusive = a->exclusive, j.reverse = a->reverse;                                             \
+        run(&j, T(f##_strips));                                                                         \
     }
-}
-FORWARD(T(cumsum_forward))
-{
-    const cumsum_attr *a = attr;
-    job j = job_of(a->axis, &in->spec, in->data, out->data);
-    FORWARD_UNUSED;
-    j.exclusive = a->exclusive, j.reverse = a->reverse;
-    run(&j, T(cumsum_strips));
-}
+ACCUMULATE(cumsum, plus, 0)
+ACCUMULATE(cumprod, times, 1)
+#undef ACCUMULATE
 /* The sum of dy from the other end. */
 static inline void T(cumsum_back)(const cumsum_attr *a, const cx_value *dout, const cx_value *din, cx_mode mode)
 {
@@ -237,4 +270,41 @@ static inline void T(cumsum_back)(const cumsum_attr *a, const cx_value *dout, co
     j.exclusive = a->exclusive, j.reverse = !a->reverse, j.add = mode == CX_ADD;
     if (mode != CX_SKIP) run(&j, T(cumsum_strips));
 }
+#ifdef FLOATING
+/* dx_k is the product before k times s_k = dy_k + x_(k+1) s_(k+1), s_k = dy_(k+1) + x_(k+1) s_(k+1) when exclusive: no
+ * division, so that zeros have their gradient. */
+static void T(cumprod_slope_strips)(void *context, int64_t begin, int64_t end, int worker)
+{
+    const job *j = context;
+    const int64_t step = j->reverse ? -j->inner : j->inner;
+    (void)worker;
+    for (int64_t t = begin; t < end; t++) {
+        int64_t outer = t / j->strips, column = t % j->strips * STRIP, width = width_of(j, column);
+        int64_t base = outer * j->n * j->inner + column;
+        const REAL *x = (const REAL *)j->from + base, *dy = (const REAL *)j->dy + base, *y = (const REAL *)j->y + base;
+        REAL *dx = (REAL *)j->to + base;
+        WIDE s[STRIP];
+        for (int64_t r = j->n - 1; r >= 0; r--) {
+            const int64_t at = (j->reverse ? j->n - 1 - r : r) * j->inner;
+            const bool last = r == j->n - 1;
+            for (int64_t i = 0; i < width; i++) {
+                const int64_t k = at + i;
+                const WIDE beyond = last ? 0 : (WIDE)x[k + step] * s[i];
+                const WIDE before = j->exclusive ? (WIDE)y[k] : r ? (WIDE)y[k - step] : 1;
+                s[i] = beyond + (!j->exclusive ? (WIDE)dy[k] : last ? 0 : (WIDE)dy[k + step]);
+                REAL v = (REAL)(before * s[i]);
+                dx[k] = j->add ? dx[k] + v : v;
+            }
+        }
+    }
+}
+static inline void T(cumprod_back)(const cumsum_attr *a, const cx_value *in, const cx_value *out, const cx_value *dout,
+                                   const cx_value *din, cx_mode mode)
+{
+    job j = job_of(a->axis, &din->spec, in->data, din->data);
+    j.dy = dout->data, j.y = out->data;
+    j.exclusive = a->exclusive, j.reverse = a->reverse, j.add = mode == CX_ADD;
+    if (mode != CX_SKIP) run(&j, T(cumprod_slope_strips));
+}
+#endif
 #endif

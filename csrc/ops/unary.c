@@ -14,6 +14,7 @@ typedef struct {
     bool add;
     const clip_attr *clip;
 } pass;
+#define TWO_OVER_ROOT_PI 1.1283791670955125739
 
 #define REAL float
 #include "unary.c"
@@ -108,6 +109,78 @@ EMIT(cos)
     EMIT_UNUSED;
     return cx_emit1(e, &cx_op_negative, by(e, dy, cx_emit1(e, &cx_op_sin, X)));
 }
+/* scale a + shift */
+static int line(const cx_emitter *e, int a, double scale, double shift)
+{
+    if (a < 0) return -1;
+    int scaled = scale == 1 ? a : cx_emit_scale(e, a, scale);
+    return cx_emit2(e, &cx_op_add, scaled, cx_emit_number(e, cx_emitted_spec(e, a)->dtype, shift));
+}
+/* scale x^2 + shift */
+static int parabola(const cx_emitter *e, int x, double scale, double shift)
+{
+    return line(e, cx_emit1(e, &cx_op_square, x), scale, shift);
+}
+EMIT(tan)
+{
+    EMIT_UNUSED;
+    return by(e, dy, parabola(e, Y, 1, 1));
+}
+EMIT(asin)
+{
+    EMIT_UNUSED;
+    return by(e, dy, cx_emit1(e, &cx_op_rsqrt, parabola(e, X, -1, 1)));
+}
+EMIT(acos)
+{
+    EMIT_UNUSED;
+    return cx_emit1(e, &cx_op_negative, by(e, dy, cx_emit1(e, &cx_op_rsqrt, parabola(e, X, -1, 1))));
+}
+EMIT(atan)
+{
+    EMIT_UNUSED;
+    return cx_emit2(e, &cx_op_divide, dy, parabola(e, X, 1, 1));
+}
+EMIT(sinh)
+{
+    EMIT_UNUSED;
+    return by(e, dy, cx_emit1(e, &cx_op_cosh, X));
+}
+EMIT(cosh)
+{
+    EMIT_UNUSED;
+    return by(e, dy, cx_emit1(e, &cx_op_sinh, X));
+}
+EMIT(asinh)
+{
+    EMIT_UNUSED;
+    return by(e, dy, cx_emit1(e, &cx_op_rsqrt, parabola(e, X, 1, 1)));
+}
+EMIT(acosh)
+{
+    EMIT_UNUSED;
+    return by(e, dy, cx_emit1(e, &cx_op_rsqrt, parabola(e, X, 1, -1)));
+}
+EMIT(atanh)
+{
+    EMIT_UNUSED;
+    return cx_emit2(e, &cx_op_divide, dy, parabola(e, X, -1, 1));
+}
+EMIT(erf)
+{
+    EMIT_UNUSED;
+    return cx_emit_scale(e, by(e, dy, cx_emit1(e, &cx_op_exp, parabola(e, X, -1, 0))), TWO_OVER_ROOT_PI);
+}
+EMIT(expm1)
+{
+    EMIT_UNUSED;
+    return by(e, dy, line(e, Y, 1, 1));
+}
+EMIT(sign)
+{
+    EMIT_UNUSED;
+    return cx_emit_scale(e, dy, 0);
+}
 EMIT(clip)
 {
     const clip_attr *a = (const clip_attr *)n->attr;
@@ -131,10 +204,10 @@ EMIT(clip)
 UNARY(negative, .forward = CX_NUMBERS(negative_forward), SLOPED(negative, 0));
 UNARY(abs, .forward = CX_NUMBERS(abs_forward), SLOPED(abs, CX_IN(0)));
 UNARY(square, .forward = CX_NUMBERS(square_forward), SLOPED(square, CX_IN(0)));
-UNARY(sign, .forward = CX_NUMBERS(sign_forward));
-UNARY(round, .forward = CX_BOTH(round_forward));
-UNARY(floor, .forward = CX_BOTH(floor_forward));
-UNARY(ceil, .forward = CX_BOTH(ceil_forward));
+UNARY(sign, .forward = CX_NUMBERS(sign_forward), SLOPED(sign, 0));
+UNARY(round, .forward = CX_BOTH(round_forward), .stops = true);
+UNARY(floor, .forward = CX_BOTH(floor_forward), .stops = true);
+UNARY(ceil, .forward = CX_BOTH(ceil_forward), .stops = true);
 UNARY(sqrt, .forward = CX_BOTH(sqrt_forward), SLOPED(sqrt, CX_OUT(0)));
 UNARY(rsqrt, .forward = CX_BOTH(rsqrt_forward), SLOPED(rsqrt, CX_OUT(0)));
 UNARY(exp, .forward = CX_BOTH(exp_forward), SLOPED(exp, CX_OUT(0)));
@@ -142,6 +215,17 @@ UNARY(log, .forward = CX_BOTH(log_forward), SLOPED(log, CX_IN(0)));
 UNARY(log1p, .forward = CX_BOTH(log1p_forward), SLOPED(log1p, CX_IN(0)));
 UNARY(sin, .forward = CX_BOTH(sin_forward), SLOPED(sin, CX_IN(0)));
 UNARY(cos, .forward = CX_BOTH(cos_forward), SLOPED(cos, CX_IN(0)));
+UNARY(tan, .forward = CX_BOTH(tan_forward), SLOPED(tan, CX_OUT(0)));
+UNARY(asin, .forward = CX_BOTH(asin_forward), SLOPED(asin, CX_IN(0)));
+UNARY(acos, .forward = CX_BOTH(acos_forward), SLOPED(acos, CX_IN(0)));
+UNARY(atan, .forward = CX_BOTH(atan_forward), SLOPED(atan, CX_IN(0)));
+UNARY(sinh, .forward = CX_BOTH(sinh_forward), SLOPED(sinh, CX_IN(0)));
+UNARY(cosh, .forward = CX_BOTH(cosh_forward), SLOPED(cosh, CX_IN(0)));
+UNARY(asinh, .forward = CX_BOTH(asinh_forward), SLOPED(asinh, CX_IN(0)));
+UNARY(acosh, .forward = CX_BOTH(acosh_forward), SLOPED(acosh, CX_IN(0)));
+UNARY(atanh, .forward = CX_BOTH(atanh_forward), SLOPED(atanh, CX_IN(0)));
+UNARY(erf, .forward = CX_BOTH(erf_forward), SLOPED(erf, CX_IN(0)));
+UNARY(expm1, .forward = CX_BOTH(expm1_forward), SLOPED(expm1, CX_OUT(0)));
 
 static const cx_field clip_fields[] = {
     {"low", CX_REAL, offsetof(clip_attr, low), false, -INFINITY, -INFINITY, INFINITY, NULL},
@@ -224,6 +308,17 @@ VALUE(log, LIBM(log)(u))
 VALUE(log1p, LIBM(log1p)(u))
 VALUE(sin, LIBM(sin)(u))
 VALUE(cos, LIBM(cos)(u))
+VALUE(tan, LIBM(tan)(u))
+VALUE(asin, LIBM(asin)(u))
+VALUE(acos, LIBM(acos)(u))
+VALUE(atan, LIBM(atan)(u))
+VALUE(sinh, LIBM(sinh)(u))
+VALUE(cosh, LIBM(cosh)(u))
+VALUE(asinh, LIBM(asinh)(u))
+VALUE(acosh, LIBM(acosh)(u))
+VALUE(atanh, LIBM(atanh)(u))
+VALUE(erf, LIBM(erf)(u))
+VALUE(expm1, LIBM(expm1)(u))
 
 SLOPE(negative, dout, -g)
 SLOPE(abs, in, u > 0 ? g : u < 0 ? -g : 0)
@@ -235,6 +330,18 @@ SLOPE(log, in, g / u)
 SLOPE(log1p, in, g / (1 + u))
 SLOPE(sin, in, g *LIBM(cos)(u))
 SLOPE(cos, in, -g *LIBM(sin)(u))
+SLOPE(tan, out, g *(1 + u * u))
+SLOPE(asin, in, g / LIBM(sqrt)((1 - u) * (1 + u)))
+SLOPE(acos, in, -g / LIBM(sqrt)((1 - u) * (1 + u)))
+SLOPE(atan, in, g / (1 + u * u))
+SLOPE(sinh, in, g *LIBM(cosh)(u))
+SLOPE(cosh, in, g *LIBM(sinh)(u))
+SLOPE(asinh, in, g / LIBM(hypot)(1, u))
+SLOPE(acosh, in, g / (LIBM(sqrt)(u - 1) * LIBM(sqrt)(u + 1)))
+SLOPE(atanh, in, g / ((1 - u) * (1 + u)))
+SLOPE(erf, in, g *(REAL)TWO_OVER_ROOT_PI *T(exp)(-u *u))
+SLOPE(expm1, out, g *(1 + u))
+SLOPE(sign, dout, 0 * g)
 SLOPE(clip, in, u >= (REAL)p->clip->low && u <= (REAL)p->clip->high ? g : 0)
 #undef LIBM
 #endif

@@ -64,6 +64,9 @@ static cx_code mark(backward_plan *b, const cx_program *p, const int *seed, int 
         for (int i = 0; i < n->op->most_in; i++) in = in || needs(b, p, n, i);
         if (!in) continue;
         b->active[k] = true;
+        if (cx_derived(n))
+            return cx_fail(err, CX_EVALUE, "%s has no second derivative: no gradient passes through its gradient",
+                           cx_derived(n));
         if (!n->op->host && n->op->kind != CX_VIEW && !n->op->backward[0])
             return cx_fail(err, CX_EVALUE,
                            "%s is not differentiable: no gradient passes through it. Wrap its input in "

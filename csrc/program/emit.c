@@ -47,13 +47,9 @@ cx_code cx_emit_backward(cx_program *p, const int *target, const int *seed, int 
             in = in || wants;
         }
         if (!out || !in) continue;
-        if (!n.op->emit_grad) {
-            cx_fail(err, CX_EVALUE, "%s has no second derivative here", n.op->name);
-            goto done;
-        }
         int asked[CX_INS];
         memcpy(asked, din, sizeof asked);
-        if (n.op->emit_grad(p, &n, dout, din, err)) goto done;
+        if ((n.op->emit_grad ? n.op->emit_grad : cx_emit_derivative)(p, &n, dout, din, err)) goto done;
         for (int i = 0; i < n.op->most_in; i++)
             if (asked[i] >= 0 && din[i] >= 0 && contribute(p, &g[n.in[i]], din[i], err)) goto done;
     }

@@ -27,6 +27,9 @@ static inline bool cx_slot_real(const cx_program *p, int slot)
 }
 /* Marks every slot that depends on a marked one. */
 void cx_mark_dependents(const cx_program *p, bool *need);
+/* derivative.c: the gradients of n as nodes that run its own backward; what cx_op.emit_grad does for others. */
+cx_code cx_emit_derivative(cx_program *p, const cx_node *n, const int *dout, int *din, cx_err *err);
+const char *cx_derived(const cx_node *n); /* the op whose gradient such a node is; NULL for other nodes */
 /* The dtype that picks n's kernel. */
 static inline cx_dtype cx_kernel_dtype(const cx_program *p, const cx_node *n)
 {

@@ -28,7 +28,7 @@ typedef struct {
     int port;       /* which output of maker */
     bool trainable; /* Variable: tapes watch it when it is read */
     bool borrowed;  /* the data is a caller's array: nobody may keep it after the call */
-    PyObject *maker, *logits, *history, *weakrefs;
+    PyObject *maker, *logits, *history, *mask, *weakrefs;
 } tensor;
 #define V(o) (((tensor *)(o))->v)
 #define ID(o) (((tensor *)(o))->id)

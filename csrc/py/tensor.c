@@ -195,6 +195,19 @@ static int set_history(PyObject *o, PyObject *value, void *unused)
     Py_XSETREF(((tensor *)o)->history, value);
     return 0;
 }
+static PyObject *get_mask(PyObject *o, void *unused)
+{
+    (void)unused;
+    PyObject *mask = ((tensor *)o)->mask;
+    return Py_NewRef(mask ? mask : Py_None);
+}
+static int set_mask(PyObject *o, PyObject *value, void *unused)
+{
+    (void)unused;
+    Py_XINCREF(value);
+    Py_XSETREF(((tensor *)o)->mask, value);
+    return 0;
+}
 static PyObject *get_priority(PyObject *o, void *unused) /* ndarray * Tensor is a Tensor */
 {
     (void)o, (void)unused;
@@ -208,6 +221,7 @@ int tensor_traverse(PyObject *o, visitproc visit, void *arg)
     Py_VISIT(t->maker);
     Py_VISIT(t->logits);
     Py_VISIT(t->history);
+    Py_VISIT(t->mask);
     return 0;
 }
 int tensor_clear(PyObject *o)
@@ -216,6 +230,7 @@ int tensor_clear(PyObject *o)
     Py_CLEAR(t->maker);
     Py_CLEAR(t->logits);
     Py_CLEAR(t->history);
+    Py_CLEAR(t->mask);
     return 0;
 }
 void tensor_dealloc(PyObject *o)
@@ -246,6 +261,7 @@ static PyGetSetDef getters[] = {
     {"ndim", get_ndim, NULL, "number of dimensions", NULL},
     {"logits", get_logits, NULL, "the input of the softmax or sigmoid that made this tensor, or None", NULL},
     {"history", get_history, set_history, "whatever the layer that made this symbol left", NULL},
+    {"_keras_mask", get_mask, set_mask, "a bool tensor, true where a step of a sequence counts, or None", NULL},
     {"address", get_address, NULL, "address of the first element, for tests", NULL},
     {"__array_priority__", get_priority, NULL, NULL, NULL},
     {0},

@@ -1,18 +1,35 @@
 /* One training step: forward, backward, optimizer and updates. The variables change at the end, all or none, with the
  * GIL held and no signal looked at: Ctrl-C never leaves half a step. */
 #include "binding.h"
+#include <math.h>
 #include <string.h>
+
+typedef struct {
+    double clipnorm, clipvalue, global_clipnorm; /* 0: no limit */
+} clip_attr;
+static const cx_field clip_fields[] = {
+    {"clipnorm", CX_REAL, offsetof(clip_attr, clipnorm), false, 0, 0, INFINITY, NULL},
+    {"clipvalue", CX_REAL, offsetof(clip_attr, clipvalue), false, 0, 0, INFINITY, NULL},
+    {"global_clipnorm", CX_REAL, offsetof(clip_attr, global_clipnorm), false, 0, 0, INFINITY, NULL},
+    {0}};
 
 typedef struct {
     program *g;
     const cx_update *update;
-    int64_t attr[CX_ATTR_WORDS];
+    int64_t attr[CX_ATTR_WORDS], clip[CX_ATTR_WORDS];
     long long step;
     PyObject *variables, *state; /* lists */
+    double *decay;               /* by variable */
     int n_variable;
     cx_value *grad;  /* by variable */
     cx_value *fresh; /* by variable, (1 + n_state) each: buffers for those that others hold */
 } training;
+
+static const char update_names[] =
+#define X(name) " " #name
+#include "../updates.def"
+#undef X
+    ;
 
 /* The j-th buffer's owner of variable i: itself, then its state. */
 static PyObject *owner(const training *t, int i, int j)
@@ -76,9 +93,22 @@ static int prepare(training *t)
             if (variable_writable(owner(t, i, j), &t->fresh[i * (1 + t->update->n_state) + j]) < 0) return -1;
     return 0;
 }
+static double norm_scale(double norm, double limit)
+{
+    return limit / (norm > limit ? norm : limit);
+}
 static void apply(training *t)
 {
     int width = 1 + t->update->n_state;
+    const clip_attr *clip = (const clip_attr *)t->clip;
+    cx_step step = {.update = t->update, .attr = t->attr, .step = t->step, .scale = 1, .limit = INFINITY};
+    if (clip->clipvalue > 0) step.limit = clip->clipvalue;
+    if (clip->global_clipnorm > 0) {
+        double sum = 0;
+        for (int i = 0; i < t->n_variable; i++)
+            if (t->grad[i].data) sum += cx_sum_of_squares(&t->grad[i]);
+        step.scale = isfinite(sum) ? norm_scale(sqrt(sum), clip->global_clipnorm) : NAN;
+    }
     for (int i = 0; i < t->n_variable; i++) {
         void *data[CX_OUTS + 1];
         if (!t->grad[i].data) continue; /* the loss does not depend on it */
@@ -92,31 +122,39 @@ static void apply(training *t)
             data[j] = v->data;
         }
         const cx_spec *s = &t->grad[i].spec;
-        t->update->apply[s->dtype == CX_F64](t->attr, cx_count(s), data[0], t->grad[i].data, data + 1, t->step);
+        if (clip->clipnorm > 0) step.scale = norm_scale(sqrt(cx_sum_of_squares(&t->grad[i])), clip->clipnorm);
+        step.decay = t->decay[i];
+        cx_take_step(&step, s->dtype, cx_count(s), data[0], t->grad[i].data, data + 1);
     }
 }
 
 PyObject *program_train_step(PyObject *self, PyObject *args, PyObject *kw)
 {
-    static char *names[] = {"inputs", "loss", "variables", "update", "attributes", "state", "step", NULL};
+    static char *names[] = {"inputs", "loss", "variables", "update", "attributes",
+                            "state",  "step", "clip",      "decay",  NULL};
     program *g = (program *)self;
     training t = {.g = g};
     PyObject *inputs, *loss, *attributes, *given = NULL, *result = NULL, **leaf = NULL;
+    PyObject *clip = NULL, *decay = NULL;
     const char *update;
     cx_value *value = NULL;
     cx_program *p = NULL;
     id_map tracked = {0};
     bool *no_feeds = NULL;
     int *slot = NULL, n_in = (int)PyTuple_GET_SIZE(g->inputs), n_out = (int)PyTuple_GET_SIZE(g->outputs), n_update = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kw, "OOO!sO!O!L", names, &inputs, &loss, &PyList_Type, &t.variables, &update,
-                                     &PyDict_Type, &attributes, &PyList_Type, &t.state, &t.step))
+    if (!PyArg_ParseTupleAndKeywords(args, kw, "OOO!sO!O!L|O!O!", names, &inputs, &loss, &PyList_Type, &t.variables,
+                                     &update, &PyDict_Type, &attributes, &PyList_Type, &t.state, &t.step, &PyDict_Type,
+                                     &clip, &PyList_Type, &decay))
         return NULL;
     if (!(t.update = cx_update_find(update)))
-        return PyErr_Format(PyExc_ValueError, "`update` must be one of: sgd, momentum, adam. Received: update=%s",
-                            update);
+        return PyErr_Format(PyExc_ValueError, "`update` must be one of:%s. Received: update=%s", update_names, update);
     if (t.step < 1) return PyErr_Format(PyExc_ValueError, "`step` counts from 1. Received: step=%lld", t.step);
     if (parse_attribute_dict(update, t.update->fields, attributes, t.attr) < 0) return NULL;
+    if (clip && parse_attribute_dict("clip", clip_fields, clip, t.clip) < 0) return NULL;
     t.n_variable = (int)PyList_GET_SIZE(t.variables);
+    if (decay && PyList_GET_SIZE(decay) != t.n_variable)
+        return PyErr_Format(PyExc_ValueError, "`decay` must hold one number for each variable. Received: %zd for %d",
+                            PyList_GET_SIZE(decay), t.n_variable);
     int loss_slot = program_slot(g, loss, "loss");
     if (loss_slot < 0 || check(&t) < 0) return NULL;
     if (!(given = PySequence_Fast(inputs, "`inputs` must be a list of tensors or arrays"))) return NULL;
@@ -125,10 +163,11 @@ PyObject *program_train_step(PyObject *self, PyObject *args, PyObject *kw)
     size_t buffers = (size_t)t.n_variable * (size_t)(1 + t.update->n_state);
     t.grad = PyMem_Calloc((size_t)t.n_variable + 1, sizeof *t.grad);
     t.fresh = PyMem_Calloc(buffers + 1, sizeof *t.fresh);
+    t.decay = PyMem_Calloc((size_t)t.n_variable + 1, sizeof *t.decay);
     value = PyMem_Calloc((size_t)n_update + 1, sizeof *value);
     leaf = PyMem_Calloc((size_t)n_in + 1, sizeof *leaf), no_feeds = PyMem_Calloc((size_t)n_in + 1, 1);
     slot = PyMem_Malloc((size_t)(n_in + n_out + n_update + 2) * sizeof *slot);
-    if (!t.grad || !t.fresh || !value || !leaf || !no_feeds || !slot) {
+    if (!t.grad || !t.fresh || !t.decay || !value || !leaf || !no_feeds || !slot) {
         PyErr_NoMemory();
         goto done;
     }
@@ -139,6 +178,7 @@ PyObject *program_train_step(PyObject *self, PyObject *args, PyObject *kw)
             goto done;
         }
         if (id_add(&tracked, ID(v), 0) < 0) goto done;
+        if (decay && (t.decay[i] = PyFloat_AsDouble(PyList_GET_ITEM(decay, i))) == -1 && PyErr_Occurred()) goto done;
     }
     if (program_convert(g, given, true, leaf) < 0) goto done;
     for (int i = 0; i < n_in; i++) slot[i] = id_slot(&g->ids, ID(PyTuple_GET_ITEM(g->inputs, i)));
@@ -172,8 +212,8 @@ done:
     for (size_t i = 0; t.fresh && i < buffers; i++) cx_clear(&t.fresh[i]);
     for (int i = 0; value && i < n_update; i++) cx_clear(&value[i]);
     for (int i = 0; leaf && i < n_in; i++) Py_XDECREF(leaf[i]);
-    PyMem_Free(t.grad), PyMem_Free(t.fresh), PyMem_Free(value), PyMem_Free(leaf), PyMem_Free(no_feeds),
-        PyMem_Free(slot);
+    PyMem_Free(t.grad), PyMem_Free(t.fresh), PyMem_Free(t.decay), PyMem_Free(value), PyMem_Free(leaf),
+        PyMem_Free(no_feeds), PyMem_Free(slot);
     Py_DECREF(given);
     return result;
 }

@@ -11,7 +11,20 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-FAMILIES = ("activation", "arithmetic", "reduce", "move", "conv", "pool", "norm", "loss", "resize", "random")
+FAMILIES = (
+    "activation",
+    "arithmetic",
+    "reduce",
+    "move",
+    "conv",
+    "pool",
+    "norm",
+    "loss",
+    "resize",
+    "transform",
+    "random",
+    "recurrent",
+)
 
 TWINS: dict[str, Callable[..., tuple[Any, ...]]] = {}
 CASES: list[tuple[str, list[Any], dict[str, Any]]] = []

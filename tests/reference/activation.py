@@ -11,7 +11,8 @@ def relu(x, max_value=np.inf, negative_slope=0.0, threshold=0.0):
     y = np.array(x, copy=True)
     below = x < threshold
     y[below] = negative_slope * (x[below] - threshold)
-    y[x >= max_value] = max_value
+    if max_value < np.inf:
+        y[x >= max_value] = max_value
     return (y,)
 
 
@@ -78,6 +79,15 @@ CASES = [
     ("relu", [(4, 9)], {"negative_slope": 0.3}),
     ("relu", [(4, 9)], {"threshold": 0.4}),
     ("relu", [(4, 9)], {"max_value": 1.0, "negative_slope": 0.2, "threshold": 0.5}),
+    *(
+        (
+            "relu",
+            [np.array([-100, -1, 0, 1, 6, 7, 100], d) if d[0] == "i" else np.array([0, 7, 200], d)],
+            limits,
+        )
+        for d in ("int32", "int64", "int8", "uint8")
+        for limits in ({}, {"max_value": 6.0})
+    ),
     ("elu", [(4, 9)], {"alpha": 0.7}),
     ("elu", [(4, 9)], {"alpha": -0.5}),
     ("gelu", [(3, 37)], {"approximate": True}),

@@ -1,5 +1,7 @@
 """Elementwise arithmetic, comparison and conversion."""
 
+import math
+
 import numpy as np
 
 
@@ -44,6 +46,13 @@ def cast(x, dtype):
     return (np.array(flat, to).reshape(x.shape),)
 
 
+def _shift(function):
+    def shift(x, y):
+        return (function(x, np.clip(y, 0, 8 * x.dtype.itemsize - 1).astype(x.dtype)).astype(x.dtype),)
+
+    return shift
+
+
 TWINS = {
     "add": lambda x, y: (x + y,),
     "subtract": lambda x, y: (x - y,),
@@ -55,6 +64,12 @@ TWINS = {
     "maximum": maximum,
     "minimum": minimum,
     "squared_difference": lambda x, y: ((x - y) * (x - y),),
+    "atan2": lambda x, y: (np.arctan2(x, y),),
+    "bitwise_and": lambda x, y: (x & y,),
+    "bitwise_or": lambda x, y: (x | y,),
+    "bitwise_xor": lambda x, y: (x ^ y,),
+    "left_shift": _shift(np.left_shift),
+    "right_shift": _shift(np.right_shift),
     "equal": lambda x, y: (x == y,),
     "not_equal": lambda x, y: (x != y,),
     "greater": lambda x, y: (x > y,),
@@ -64,6 +79,9 @@ TWINS = {
     "logical_and": lambda x, y: (x & y,),
     "logical_or": lambda x, y: (x | y,),
     "logical_not": lambda x: (~x,),
+    "isnan": lambda x: (np.isnan(x),),
+    "isinf": lambda x: (np.isinf(x),),
+    "isfinite": lambda x: (np.isfinite(x),),
     "where": lambda x, y, condition: (np.where(condition, x, y),),
     "negative": lambda x: (-x,),
     "abs": lambda x: (np.abs(x),),
@@ -75,6 +93,17 @@ TWINS = {
     "log1p": lambda x: (np.log1p(x),),
     "sin": lambda x: (np.sin(x),),
     "cos": lambda x: (np.cos(x),),
+    "tan": lambda x: (np.tan(x),),
+    "asin": lambda x: (np.arcsin(x),),
+    "acos": lambda x: (np.arccos(x),),
+    "atan": lambda x: (np.arctan(x),),
+    "sinh": lambda x: (np.sinh(x),),
+    "cosh": lambda x: (np.cosh(x),),
+    "asinh": lambda x: (np.arcsinh(x),),
+    "acosh": lambda x: (np.arccosh(x),),
+    "atanh": lambda x: (np.arctanh(x),),
+    "erf": lambda x: (np.vectorize(math.erf, otypes=[float])(x),),
+    "expm1": lambda x: (np.expm1(x),),
     "sign": lambda x: (np.sign(x),),
     "round": lambda x: (np.round(x),),
     "floor": lambda x: (np.floor(x),),
@@ -167,6 +196,21 @@ CASES = [
     *(("where", [_integers(d), _integers(d, ()), _FLAGS], {}) for d in _NUMBERS),
     ("where", [_FLAGS, ~_FLAGS[0], _FLAGS[:, :1]], {}),
     *((name, [(3, 41)], {}) for name in ("negative", "abs", "square", "exp", "sin", "cos")),
+    *((name, [(3, 41)], {}) for name in ("tan", "atan", "sinh", "cosh", "asinh", "erf", "expm1")),
+    *((name, [np.tanh(_AWAY)], {}) for name in ("asin", "acos", "atanh")),
+    *((name, [_EDGES], {}) for name in ("atan", "asinh", "erf", "expm1", "isnan", "isinf", "isfinite")),
+    *(
+        (name, [np.array([-1e-5, 1e-9, 3e-4])], {})
+        for name in ("tan", "asin", "sinh", "asinh", "atanh", "expm1")
+    ),
+    ("acosh", [1 + _POSITIVE], {}),
+    *(("atan2", list(shapes), {}) for shapes in _SHAPES),
+    ("atan2", [_AWAY, np.array(0.0)], {}),
+    *(
+        (name, [_integers(d, low=-100, high=100), _integers(d, (5,), -2, 12)], {})
+        for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift")
+        for d in _NUMBERS
+    ),
     *((name, [_POSITIVE], {}) for name in ("sqrt", "rsqrt", "log", "log1p")),
     *((name, [_EDGES], {}) for name in ("negative", "abs", "sign", "round", "floor", "ceil", "exp")),
     *((name, [3 * _AWAY], {}) for name in ("sign", "round", "floor", "ceil")),

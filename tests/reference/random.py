@@ -50,12 +50,15 @@ def _finish(values, shape, dtype):
     return (values.astype(dtype).reshape(shape),)
 
 
-def _shape(shape):
-    return (shape,) if np.isscalar(shape) else tuple(shape)
+def _shape(shape, like=None):
+    shape = (shape,) if np.isscalar(shape) else tuple(shape)
+    return (
+        shape if like is None else tuple(n if k == -1 else k for n, k in zip(like.shape, shape, strict=False))
+    )
 
 
-def random_uniform(seed, shape, low=0.0, high=1.0, dtype="float32"):
-    shape = _shape(shape)
+def random_uniform(seed, like=None, *, shape, low=0.0, high=1.0, dtype="float32"):
+    shape = _shape(shape, like)
     u = _stream(_fractions, seed, int(np.prod(shape)), dtype == "float64")
     values = (low + u * (high - low)).astype(dtype)
     if high > low:
@@ -64,14 +67,14 @@ def random_uniform(seed, shape, low=0.0, high=1.0, dtype="float32"):
     return _finish(values, shape, dtype)
 
 
-def random_normal(seed, shape, mean=0.0, stddev=1.0, dtype="float32"):
-    shape = _shape(shape)
+def random_normal(seed, like=None, *, shape, mean=0.0, stddev=1.0, dtype="float32"):
+    shape = _shape(shape, like)
     z = _stream(_normals, seed, int(np.prod(shape)), dtype == "float64")
     return _finish(mean + stddev * z, shape, dtype)
 
 
-def random_truncated_normal(seed, shape, mean=0.0, stddev=1.0, dtype="float32"):
-    shape = _shape(shape)
+def random_truncated_normal(seed, like=None, *, shape, mean=0.0, stddev=1.0, dtype="float32"):
+    shape = _shape(shape, like)
     double = dtype == "float64"
     z = _stream(_normals, seed, int(np.prod(shape)), double)
     for i in np.flatnonzero(np.abs(z) > 2):
@@ -114,6 +117,8 @@ CASES = [
     ("random_normal", [_SEED], {"shape": (3, 0)}),
     ("random_normal", [_SEED], {"shape": (3, 4), "mean": 10.0, "stddev": 0.5}),
     ("random_truncated_normal", [_SEED], {"shape": 1000, "mean": -1.0, "stddev": 3.0}),
+    *((name, [_SEED, (5, 2, 3)], {"shape": (-1, 4)}) for name in TWINS if name != "dropout"),
+    ("random_uniform", [_SEED, np.zeros((2, 3), np.uint8)], {"shape": (-1, -1)}),
     ("dropout", [(4, 33), _SEED], {}),
     ("dropout", [(3, 5, 7, 4), _NEGATIVE], {"rate": 0.2}),
     ("dropout", [(3, 5, 7, 4), _SEED], {"rate": 0.3, "noise_shape": (-1, 1, 1, -1)}),

@@ -1,4 +1,4 @@
-"""Reductions, arg max and min, cumulative sums."""
+"""Reductions, arg max and min, cumulative sums and products, sorting."""
 
 import numpy as np
 
@@ -37,6 +37,21 @@ def cumsum(x, axis=0, exclusive=False, reverse=False):
     return (np.flip(y, axis) if reverse else y,)
 
 
+def cumprod(x, axis=0, exclusive=False, reverse=False):
+    x = np.flip(x, axis) if reverse else x
+    y = np.cumprod(x, axis=axis, dtype=x.dtype)
+    if exclusive and y.size:
+        y = np.concatenate([np.ones_like(np.take(y, [0], axis)), np.delete(y, -1, axis)], axis)
+    return (np.flip(y, axis) if reverse else y,)
+
+
+def sort(x, axis=-1, descending=False):
+    order = np.argsort(x, axis, kind="stable")
+    if descending:  # stable from the other end
+        order = x.shape[axis] - 1 - np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
+    return np.take_along_axis(x, order, axis), order.astype(np.int32)
+
+
 TWINS = {
     "reduce_sum": _reduction(np.sum),
     "reduce_mean": reduce_mean,
@@ -48,6 +63,8 @@ TWINS = {
     "argmax": _best(np.argmax),
     "argmin": _best(np.argmin),
     "cumsum": cumsum,
+    "cumprod": cumprod,
+    "sort": sort,
 }
 
 
@@ -106,10 +123,34 @@ CASES = [
     *((name, [_NAN], {"axis": 1}) for name in ("argmax", "argmin")),
     *(
         (name, [_integers(d, (4, 5))], {"axis": 1})
-        for name in ("argmax", "argmin", "cumsum")
+        for name in ("argmax", "argmin", "cumsum", "cumprod")
         for d in _NUMBERS
     ),
     *((name, [(3, 0)], {"axis": 0}) for name in ("argmax", "argmin")),
+    *(
+        ("cumprod", [x], {"axis": axis, "exclusive": exclusive, "reverse": reverse})
+        for x, axis in ((_SMALL, 1), (_ZEROS, 0), (_ZEROS, -1), (np.tile(_SMALL[0], 15), 1))
+        for exclusive in (False, True)
+        for reverse in (False, True)
+    ),
+    ("cumprod", [(3, 0)], {"axis": 1}),
+    *(
+        ("sort", [x], {"axis": axis, "descending": descending})
+        for x in (
+            (4, 5, 70),
+            (7, 1),
+            (2, 300),
+            _TIES,
+            _NAN,
+            _integers("uint8", (3, 9)),
+            _integers("int64", (9,)),
+        )
+        for axis in (0, -1)
+        for descending in (False, True)
+    ),
+    *(("sort", [_integers(d, (6, 5))], {"axis": 0}) for d in _NUMBERS),
+    ("sort", [(3, 0)], {"axis": 1}),
+    ("sort", [(3, 0)], {"axis": 0}),
     *(
         ("cumsum", [(3, 5, 70)], {"axis": axis, "exclusive": exclusive, "reverse": reverse})
         for axis in (0, 1, -1)
