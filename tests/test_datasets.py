@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import io
+import pickle
 import struct
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cnnexplain.keras.datasets import fashion_mnist, files, mnist
+from cnnexplain import keras
+from cnnexplain.keras.datasets import cifar10, cifar100, fashion_mnist, files, mnist
 from cnnexplain.keras.datasets.idx import read_idx
 
+CIFARS = {
+    "cifar10": (cifar10, "cifar-10-batches-py", [f"data_batch_{k}" for k in range(1, 6)], "test_batch"),
+    "cifar100": (cifar100, "cifar-100-python", ["train"], "test"),
+}
 DATASETS = {"fashion-mnist": fashion_mnist, "mnist": mnist}
 
 
@@ -44,6 +52,7 @@ def write_dataset(folder: Path, seed: int, compress: bool = True) -> dict[str, n
 def home(tmp_path, monkeypatch):
     """An empty cache, no system folder, no network."""
     monkeypatch.setenv("CNNEXPLAIN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
 
     def refuse(*args, **kwargs):
         raise ConnectionError("no network here")
@@ -169,3 +178,92 @@ def test_files_that_do_not_fit_together(home, part):
     path.write_bytes(gzip.compress(idx_bytes(np.zeros((2, 2), np.uint8))))
     with pytest.raises(ValueError, match="must hold uint8"):
         mnist.load_data()
+
+
+def test_keras_s_own_files_are_used(home, tmp_path):
+    made = write_dataset(tmp_path / "keras" / "datasets" / "fashion-mnist", 4)
+    check(fashion_mnist.load_data(), made)
+    rng = np.random.default_rng(5)
+    arrays = {
+        f"{name}_{part}": rng.integers(0, 10, (n, 28, 28) if name == "x" else n, np.uint8)
+        for part, n in (("train", 4), ("test", 2))
+        for name in "xy"
+    }
+    path = tmp_path / "keras" / "datasets" / "mnist.npz"
+    np.savez(path, **arrays)
+    (x, y), (x_test, y_test) = mnist.load_data()
+    for got, name in ((x, "x_train"), (y, "y_train"), (x_test, "x_test"), (y_test, "y_test")):
+        np.testing.assert_array_equal(got, arrays[name])
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match="mnist.npz is not Keras's file of MNIST"):
+        mnist.load_data()
+
+
+def cifar_file(seed, n, keys):
+    """A file as Python 2 wrote it: bytes as keys, planes one after the other, NumPy's old module names."""
+    rng = np.random.default_rng(seed)
+    found = {b"data": rng.integers(0, 256, (n, 3072), np.uint8)}
+    found |= {key.encode(): rng.integers(0, 10, n).tolist() for key in keys}
+    return found, pickle.dumps(found, protocol=3).replace(b"numpy._core.", b"numpy.core.")
+
+
+def cifar_archive(path, name, keys=("labels", "fine_labels", "coarse_labels")):
+    _, folder, train, test = CIFARS[name]
+    made = []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as archive:
+        for seed, file in enumerate([*train, test]):
+            found, data = cifar_file(seed, 3 + seed, keys)
+            made.append(found)
+            info = tarfile.TarInfo(f"{folder}/{file}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return made[:-1], made[-1]
+
+
+@pytest.mark.parametrize("label_mode", ["labels", "fine_labels", "coarse_labels"])
+@pytest.mark.parametrize("layout", ["channels_last", "channels_first"])
+def test_cifar(home, tmp_path, monkeypatch, label_mode, layout):
+    name = "cifar10" if label_mode == "labels" else "cifar100"
+    module, folder, _, _ = CIFARS[name]
+    place = tmp_path / "keras" / "datasets" / f"{folder}-target_archive"
+    train, test = cifar_archive(place, name)
+    monkeypatch.setattr("cnnexplain.keras.utils.files.has_hash", lambda *arguments: True)
+    keras.config.set_image_data_format(layout)
+    try:
+        loaded = (
+            module.load_data() if name == "cifar10" else module.load_data(label_mode.removesuffix("_labels"))
+        )
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    for (x, y), files_ in zip(loaded, (train, [test]), strict=True):
+        planes = np.concatenate([found[b"data"].reshape(-1, 3, 32, 32) for found in files_])
+        want = planes if layout == "channels_first" else planes.transpose(0, 2, 3, 1)
+        np.testing.assert_array_equal(x, want)
+        labels = np.concatenate([found[label_mode.encode()] for found in files_])
+        np.testing.assert_array_equal(y, labels[:, None])
+        assert x.dtype == y.dtype == np.uint8
+
+
+def test_cifar_refuses_what_is_not_cifar(home, tmp_path, monkeypatch):
+    place = tmp_path / "keras" / "datasets" / "cifar-100-python-target_archive"
+    cifar_archive(place, "cifar100")
+    with pytest.raises(
+        OSError, match=r"no network here.*place the file at .*cifar-100-python-target_archive"
+    ):
+        cifar100.load_data()  # the hash is not that of the genuine archive
+    with pytest.raises(ValueError, match="`label_mode`"):
+        cifar100.load_data("finest")
+    monkeypatch.setattr("cnnexplain.keras.utils.files.has_hash", lambda *arguments: True)
+    cifar_archive(place, "cifar100", keys=("labels",))
+    with pytest.raises(ValueError, match="is not a file of CIFAR, or a damaged one .*fine_labels"):
+        cifar100.load_data()
+
+    class Evil:
+        def __reduce__(self):
+            return print, ("read",)
+
+    inner = tmp_path / "keras" / "datasets" / "cifar-100-python-target" / "cifar-100-python" / "train"
+    inner.write_bytes(pickle.dumps({b"data": Evil()}))
+    with pytest.raises(ValueError, match="it asks for builtins.print"):
+        cifar100.load_data()

@@ -1,5 +1,5 @@
-"""Data sets: `fashion_mnist.load_data()` and `mnist.load_data()`, as in Keras."""
+"""Data sets: `load_data()` of `cifar10`, `cifar100`, `fashion_mnist` and `mnist`, as in Keras."""
 
-from . import fashion_mnist, mnist
+from . import cifar10, cifar100, fashion_mnist, mnist
 
-__all__ = ["fashion_mnist", "mnist"]
+__all__ = ["cifar10", "cifar100", "fashion_mnist", "mnist"]

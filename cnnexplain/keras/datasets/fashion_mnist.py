@@ -35,8 +35,9 @@ _SOURCE = Source(
 def load_data() -> tuple[Split, Split]:
     """Fashion-MNIST, as `(x_train, y_train), (x_test, y_test)`.
 
-    Looks into `$CNNEXPLAIN_HOME/datasets/fashion-mnist` (default ~/.cnnexplain), then into the folder of
-    Debian's package dataset-fashion-mnist, then downloads 31 MB, once, checked by SHA-256.
+    Looks into `$CNNEXPLAIN_HOME/datasets/fashion-mnist` (default ~/.cnnexplain), then into Keras's folder,
+    `$KERAS_HOME/datasets/fashion-mnist` (default ~/.keras), then into that of Debian's package
+    dataset-fashion-mnist, then downloads 31 MB, once, checked by SHA-256.
 
     Returns:
         Images uint8 (60000, 28, 28) and (10000, 28, 28) in 0..255, labels uint8 (60000,) and (10000,) in

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..utils.files import keras_home
 from .idx import read_idx
 
 Split = tuple[np.ndarray, np.ndarray]
@@ -30,7 +31,7 @@ class Source:
     def find(self, file: str) -> Path:
         """The path of one file; downloads it into the cache when it is nowhere else."""
         cache = home() / "datasets" / self.name
-        for folder in filter(None, (cache, self.system)):
+        for folder in filter(None, (cache, Path(keras_home()) / "datasets" / self.name, self.system)):
             for candidate in (folder / file, folder / file.removesuffix(".gz")):
                 if candidate.is_file():
                     return candidate

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ..utils.files import keras_home
 from .files import Source, Split
 
 class_names = tuple("0123456789")
@@ -18,14 +24,14 @@ _SOURCE = Source(
 )
 
 
-def load_data(path: str = "mnist") -> tuple[Split, Split]:
+def load_data(path: str = "mnist.npz") -> tuple[Split, Split]:
     """MNIST, as `(x_train, y_train), (x_test, y_test)`.
 
-    Looks into `$CNNEXPLAIN_HOME/datasets/mnist` (default ~/.cnnexplain), then downloads 12 MB, once, checked
-    by SHA-256.
+    Looks for Keras's file in `$KERAS_HOME/datasets` (default ~/.keras), then into
+    `$CNNEXPLAIN_HOME/datasets/mnist` (default ~/.cnnexplain), then downloads 12 MB, once, checked by SHA-256.
 
     Args:
-        path: accepted for programs that name Keras's cache file; the data always lie in the folder above.
+        path: name of Keras's file.
 
     Returns:
         Images uint8 (60000, 28, 28) and (10000, 28, 28) in 0..255, labels uint8 (60000,) and (10000,) in
@@ -39,4 +45,16 @@ def load_data(path: str = "mnist") -> tuple[Split, Split]:
     >>> mnist.class_names[3]
     '3'
     """
-    return _SOURCE.load()
+    keras_file = Path(keras_home()) / "datasets" / path
+    return _read_npz(keras_file) if keras_file.is_file() else _SOURCE.load()
+
+
+def _read_npz(path: Path) -> tuple[Split, Split]:
+    """Keras's file of four arrays."""
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is not Keras's file of MNIST, or a damaged one ({error}): delete it"
+        ) from error

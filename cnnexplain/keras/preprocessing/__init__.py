@@ -1,5 +1,7 @@
-"""Old home of the image helpers: `keras.preprocessing.image`."""
+"""Data for learning, under Keras 2's names."""
 
-from . import image
+from ..utils.dataset import image_dataset_from_directory
+from ..utils.sequences import timeseries_dataset_from_array
+from . import image, sequence
 
-__all__ = ["image"]
+__all__ = ["image", "image_dataset_from_directory", "sequence", "timeseries_dataset_from_array"]
