@@ -27,6 +27,15 @@ def tensor(x: Any, dtype: Any = None) -> Any:
     return _core.tensor(x) if dtype is None else _core.tensor(x, dtype)
 
 
+def alike(a: Any, b: Any) -> tuple[Any, Any]:
+    """Two tensors, the one that was a list or an array with the dtype of the other."""
+    if isinstance(a, TENSORS):
+        return a, tensor(b, a.dtype)
+    if isinstance(b, TENSORS):
+        return tensor(a, b.dtype), b
+    return tensor(a), tensor(b)
+
+
 def floating(x: Any) -> Any:
     """x as a float tensor: whole numbers become float32."""
     x = tensor(x)

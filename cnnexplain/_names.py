@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 MODULES = frozenset(
     """
-    config data debugging demo errors explain image io keras linalg math nest nn ops plot random version
+    bitwise config data debugging demo errors explain image io keras linalg math nest nn ops plot random
+    version
     """.split()
 )
 
@@ -33,18 +34,26 @@ _HOMES = {
     "arrays": """
         squeeze expand_dims reshape transpose broadcast_to broadcast_static_shape concat stack unstack split
         tile repeat pad gather gather_nd reverse roll slice strided_slice boolean_mask meshgrid where
-        sequence_mask scatter_nd tensor_scatter_nd_update
+        sequence_mask unravel_index
     """,
-    "ordering": "sort argsort unique searchsorted",
+    "loops": "foldl foldr scan switch_case vectorized_map grad_pass_through get_static_value identity_n",
+    "scatter": """
+        scatter_nd tensor_scatter_nd_update tensor_scatter_nd_add tensor_scatter_nd_sub tensor_scatter_nd_max
+        tensor_scatter_nd_min
+    """,
+    "debugging": "Assert assert_equal assert_greater assert_less assert_rank",
+    "ordering": "sort argsort unique unique_with_counts searchsorted",
     "reductions": """
         reduce_sum reduce_mean reduce_max reduce_min reduce_prod reduce_any reduce_all reduce_logsumexp argmax
         argmin
     """,
     "math": """
-        abs negative square sqrt exp log sin cos tan tanh sigmoid sinh cosh pow sign round floor cumsum add_n
-        maximum minimum add subtract multiply divide truediv equal not_equal greater greater_equal less
+        abs negative square sqrt exp log sigmoid pow sign round floor cumsum add_n
+        maximum minimum add subtract multiply divide truediv realdiv scalar_mul
+        truncatediv truncatemod equal not_equal greater greater_equal less
         less_equal logical_and logical_or logical_not squared_difference clip_by_value
     """,
+    "trigonometry": "sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh",
     "linalg": "matmul tensordot einsum norm clip_by_norm clip_by_global_norm",
     "config": "set_threads get_threads clear_caches set_precision get_precision",
 }

@@ -52,12 +52,6 @@ def matrix(n_in: int, n_out: int, method: str, antialias: bool) -> np.ndarray:
         cells = np.arange(n_in)
         inside = np.minimum(edges[1:, None], cells + 1) - np.maximum(edges[:-1, None], cells)
         weights = np.maximum(inside, 0)
-    elif method == "bicubic" and not antialias:
-        # TensorFlow looks the cubic kernel up in a table of 1024 steps
-        place = (np.arange(n_out) + 0.5) * scale - 0.5
-        base = np.floor(place)
-        place = base + np.rint((place - base) * 1024) / 1024
-        weights = KERNELS[method][0](place[:, None] - np.arange(n_in))
     else:
         kernel, radius = KERNELS[method]
         # float32 as in TensorFlow: its rounding decides whether a pixel at the edge of a kernel counts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,10 +23,13 @@ from ._convert import (
 )
 from .dtypes import TensorShape
 
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
 MOST = 8  # inputs of one concatenation
 
 
-def squeeze(input: Any, axis: Any = None, name: str | None = None) -> Any:
+def squeeze(input: Any, axis: Any = None, name: str | None = None) -> Tensor:
     """Without the axes of length 1, or without those given.
 
     >>> import cnnexplain as tf
@@ -47,7 +50,7 @@ def squeeze(input: Any, axis: Any = None, name: str | None = None) -> Any:
     return reshape_to(x, [length for place, length in enumerate(sizes) if place not in gone])
 
 
-def expand_dims(input: Any, axis: Any, name: str | None = None) -> Any:
+def expand_dims(input: Any, axis: Any, name: str | None = None) -> Tensor:
     """With an axis of length 1 added.
 
     >>> import cnnexplain as tf
@@ -60,7 +63,7 @@ def expand_dims(input: Any, axis: Any, name: str | None = None) -> Any:
     return reshape_to(x, [*sizes[:place], 1, *sizes[place:]])
 
 
-def reshape(tensor: Any, shape: Any, name: str | None = None) -> Any:  # noqa: A002
+def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:  # noqa: A002
     """The same elements in another shape; -1 stands for what is left over.
 
     >>> import cnnexplain as tf
@@ -78,7 +81,7 @@ def reshape(tensor: Any, shape: Any, name: str | None = None) -> Any:  # noqa: A
 _tensor = tensor
 
 
-def transpose(a: Any, perm: Any = None, conjugate: bool = False, name: str = "transpose") -> Any:
+def transpose(a: Any, perm: Any = None, conjugate: bool = False, name: str = "transpose") -> Tensor:
     """With its axes in the order `perm`; None: in reverse.
 
     >>> import cnnexplain as tf
@@ -88,7 +91,7 @@ def transpose(a: Any, perm: Any = None, conjugate: bool = False, name: str = "tr
     return _core.transpose(a, perm=axes(perm, "perm"))
 
 
-def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Any:
+def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Tensor:
     """Repeated along axes of length 1, and along new ones in front.
 
     >>> import cnnexplain as tf
@@ -104,7 +107,7 @@ def broadcast_static_shape(shape_x: Any, shape_y: Any) -> TensorShape:
     return TensorShape(np.broadcast_shapes(tuple(shape_x), tuple(shape_y)))
 
 
-def concat(values: Any, axis: Any, name: str = "concat") -> Any:
+def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     """Joined along an axis.
 
     >>> import cnnexplain as tf
@@ -125,7 +128,7 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Any:
     return parts[0]
 
 
-def stack(values: Any, axis: int = 0, name: str = "stack") -> Any:
+def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
     """Joined along a new axis.
 
     >>> import cnnexplain as tf
@@ -201,7 +204,7 @@ def split(
     return [cut(x, place, int(end) - length, length) for end, length in zip(ends, sizes, strict=True)]
 
 
-def tile(input: Any, multiples: Any, name: str | None = None) -> Any:
+def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
     """Repeated as a whole, `multiples` times along each axis.
 
     >>> import cnnexplain as tf
@@ -211,7 +214,7 @@ def tile(input: Any, multiples: Any, name: str | None = None) -> Any:
     return _core.tile(input, multiples=numbers(multiples, "multiples"))
 
 
-def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None = None) -> Any:
+def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None = None) -> Tensor:
     """Each element `repeats` times; without `axis` of the flattened tensor.
 
     >>> import cnnexplain as tf
@@ -240,7 +243,7 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
 
 def pad(
     tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any = 0, name: str | None = None
-) -> Any:  # noqa: A002
+) -> Tensor:  # noqa: A002
     """With elements added before and after along each axis: `paddings` has a pair for each.
 
     >>> import cnnexplain as tf
@@ -264,7 +267,7 @@ def gather(
     axis: Any = None,
     batch_dims: int = 0,
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """The slices of `params` at `indices` along an axis.
 
     Raises:
@@ -284,7 +287,7 @@ def gather(
 
 def gather_nd(
     params: Any, indices: Any, batch_dims: int = 0, name: str | None = None, bad_indices_policy: str = ""
-) -> Any:
+) -> Tensor:
     """The elements or slices of `params` at the places that the last axis of `indices` holds.
 
     >>> import cnnexplain as tf
@@ -300,7 +303,7 @@ def gather_nd(
     return _core.gather_nd(params, concat([*front, places], axis=-1))
 
 
-def reverse(tensor: Any, axis: Any, name: str | None = None) -> Any:  # noqa: A002
+def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:  # noqa: A002
     """In reverse order along the given axes.
 
     >>> import cnnexplain as tf
@@ -310,7 +313,7 @@ def reverse(tensor: Any, axis: Any, name: str | None = None) -> Any:  # noqa: A0
     return _core.reverse(tensor, axis=numbers(axis, "axis"))
 
 
-def roll(input: Any, shift: Any, axis: Any, name: str | None = None) -> Any:
+def roll(input: Any, shift: Any, axis: Any, name: str | None = None) -> Tensor:
     """Moved along an axis; what leaves at the end comes in at the start.
 
     >>> import cnnexplain as tf
@@ -331,24 +334,49 @@ def roll(input: Any, shift: Any, axis: Any, name: str | None = None) -> Any:
     return x
 
 
-def slice(input_: Any, begin: Any, size: Any, name: str | None = None) -> Any:  # noqa: A001
+def slice(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor:  # noqa: A001
     """The block that starts at `begin` and has these sizes; -1: to the end."""
     return _core.slice(input_, begin=numbers(begin, "begin"), size=numbers(size, "size"))
 
 
-def strided_slice(input_: Any, begin: Any, end: Any, strides: Any = None, **masks: Any) -> Any:
-    """input_[begin:end:strides] along each axis; write it as an index where you can."""
-    if any(
-        masks.get(key)
-        for key in ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
-    ):
-        raise ValueError("masks are not supported: write the index, x[begin:end]")
+def strided_slice(
+    input_: Any,
+    begin: Any,
+    end: Any,
+    strides: Any = None,
+    begin_mask: int = 0,
+    end_mask: int = 0,
+    ellipsis_mask: int = 0,
+    new_axis_mask: int = 0,
+    shrink_axis_mask: int = 0,
+    var: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """input_[begin:end:strides] along each axis; write it as an index where you can.
+
+    The i-th bit of a mask says of the i-th axis: it starts at its first element (begin), ends after its last
+    (end), is `...`, is a new one, or is gone because only `begin` is taken (shrink).
+    """
+    if var is not None:
+        raise ValueError("`var` is not supported: assign to the variable as a whole")
     starts, ends = numbers(begin, "begin"), numbers(end, "end")
     steps = [1] * len(starts) if strides is None else numbers(strides, "strides")
-    return tensor(input_)[tuple(builtins.slice(*ends_) for ends_ in zip(starts, ends, steps, strict=True))]
+
+    def item(i: int) -> Any:
+        bit = 1 << i
+        if ellipsis_mask & bit:
+            return ...
+        if new_axis_mask & bit:
+            return None
+        if shrink_axis_mask & bit:
+            return starts[i]
+        first, last = (None if begin_mask & bit else starts[i]), (None if end_mask & bit else ends[i])
+        return builtins.slice(first, last, steps[i])
+
+    return tensor(input_)[tuple(item(i) for i in builtins.range(len(starts)))]
 
 
-def boolean_mask(tensor: Any, mask: Any, axis: int | None = None, name: str = "boolean_mask") -> Any:  # noqa: A002
+def boolean_mask(tensor: Any, mask: Any, axis: int | None = None, name: str = "boolean_mask") -> Tensor:  # noqa: A002
     """The elements where the mask holds. The mask must have values; gradients pass to the elements.
 
     >>> import cnnexplain as tf
@@ -368,7 +396,7 @@ def boolean_mask(tensor: Any, mask: Any, axis: int | None = None, name: str = "b
     return _core.gather(flat, np.flatnonzero(chosen), axis=first)
 
 
-def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Any:
+def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
     """x where the condition holds, y elsewhere; without them the places where it holds, int64 (count, rank).
 
     >>> import cnnexplain as tf
@@ -390,7 +418,7 @@ def meshgrid(*args: Any, **kwargs: Any) -> list[Any]:
     ]
 
 
-def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = "bool", name: str | None = None) -> Any:
+def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = "bool", name: str | None = None) -> Tensor:
     """True at the first `lengths` places of each row.
 
     >>> import cnnexplain as tf
@@ -403,23 +431,14 @@ def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = "bool", name: s
     return _core.tensor(np.arange(longest) < array[..., None], dtype_name(dtype))
 
 
-def scatter_nd(indices: Any, updates: Any, shape: Any, name: str | None = None) -> Any:
-    """Zeros with `updates` added at `indices`; no gradient passes.
+def unravel_index(indices: Any, dims: Any, name: str | None = None) -> Tensor:
+    """The places, one column each, of flat indices into a shape.
 
     >>> import cnnexplain as tf
-    >>> tf.scatter_nd([[1], [1]], [2.0, 3.0], [3]).numpy()
-    array([0., 5., 0.], dtype=float32)
+    >>> tf.unravel_index([5], (2, 3)).numpy()
+    array([[1],
+           [2]], dtype=int32)
     """
-    moved = values(tensor(updates), "updates")
-    result = np.zeros(shape_list(shape), moved.dtype)
-    np.add.at(result, tuple(np.moveaxis(values(tensor(indices), "indices"), -1, 0)), moved)
-    return _core.tensor(result)
-
-
-def tensor_scatter_nd_update(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Any:  # noqa: A002
-    """The tensor with other values at `indices`; no gradient passes."""
-    result = np.array(values(_tensor(tensor), "tensor"))
-    result[tuple(np.moveaxis(values(_tensor(indices), "indices"), -1, 0))] = values(
-        _tensor(updates), "updates"
-    )
-    return _core.tensor(result)
+    flat = tensor(indices)
+    found = np.unravel_index(values(flat, "indices"), numbers(dims, "dims"))
+    return _core.tensor(np.stack(found), flat.dtype.name)

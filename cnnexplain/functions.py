@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,10 +12,15 @@ from . import _core
 from ._convert import TENSORS, dtype_name, filled, number, shape_list, tensor, values
 from .dtypes import TensorShape, as_dtype
 
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
 newaxis = None
 
 
-def convert_to_tensor(value: Any, dtype: Any = None, dtype_hint: Any = None, name: str | None = None) -> Any:
+def convert_to_tensor(
+    value: Any, dtype: Any = None, dtype_hint: Any = None, name: str | None = None
+) -> Tensor:
     """A tensor of a number, a list, an array or a tensor.
 
     Python's numbers become float32 and int32, arrays keep their dtype. A tensor is returned as it is; it must
@@ -43,7 +48,7 @@ def convert_to_tensor(value: Any, dtype: Any = None, dtype_hint: Any = None, nam
     return _core.tensor(value, name_)
 
 
-def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const") -> Any:
+def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const") -> Tensor:
     """A tensor of the given values; with `shape` the values in that shape, or one number repeated.
 
     >>> import cnnexplain as tf
@@ -62,7 +67,7 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
     return _core.reshape(made, shape=sizes)
 
 
-def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
+def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     """x with another dtype. Floats lose their fraction and stop at the limits of an integer type; NaN becomes
     0.
 
@@ -77,7 +82,7 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
     return _core.cast(x, dtype=dtype_name(dtype))
 
 
-def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Any:
+def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
     """`cast`, which stops at the limits of the type here."""
     return cast(value, dtype)
 
@@ -90,7 +95,7 @@ def one_hot(
     axis: int | None = None,
     dtype: Any = None,
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """`on_value` at each index along a new axis of length `depth`, `off_value` elsewhere; an index outside
     gives none.
 
@@ -112,7 +117,7 @@ def one_hot(
     )
 
 
-def zeros(shape: Any, dtype: Any = "float32", name: str | None = None, layout: Any = None) -> Any:
+def zeros(shape: Any, dtype: Any = "float32", name: str | None = None, layout: Any = None) -> Tensor:
     """Zeros.
 
     >>> import cnnexplain as tf
@@ -122,12 +127,12 @@ def zeros(shape: Any, dtype: Any = "float32", name: str | None = None, layout: A
     return filled(0, shape_list(shape), dtype)
 
 
-def ones(shape: Any, dtype: Any = "float32", name: str | None = None, layout: Any = None) -> Any:
+def ones(shape: Any, dtype: Any = "float32", name: str | None = None, layout: Any = None) -> Tensor:
     """Ones."""
     return filled(1, shape_list(shape), dtype)
 
 
-def fill(dims: Any, value: Any, name: str | None = None, layout: Any = None) -> Any:
+def fill(dims: Any, value: Any, name: str | None = None, layout: Any = None) -> Tensor:
     """A tensor of shape `dims`, `value` everywhere.
 
     >>> import cnnexplain as tf
@@ -146,12 +151,12 @@ def _like(x: Any, value: int, dtype: Any) -> Any:
     return _core.where(one, one, _core.equal(x, x))
 
 
-def zeros_like(input: Any, dtype: Any = None, name: str | None = None, layout: Any = None) -> Any:
+def zeros_like(input: Any, dtype: Any = None, name: str | None = None, layout: Any = None) -> Tensor:
     """Zeros of the shape and dtype of `input`."""
     return _like(input, 0, dtype)
 
 
-def ones_like(input: Any, dtype: Any = None, name: str | None = None, layout: Any = None) -> Any:
+def ones_like(input: Any, dtype: Any = None, name: str | None = None, layout: Any = None) -> Tensor:
     """Ones of the shape and dtype of `input`."""
     return _like(input, 1, dtype)
 
@@ -162,7 +167,7 @@ def eye(
     batch_shape: Any = None,
     dtype: Any = "float32",
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """Ones on the diagonal, zeros elsewhere.
 
     >>> import cnnexplain as tf
@@ -180,7 +185,7 @@ def eye(
     )
 
 
-def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range") -> Any:
+def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range") -> Tensor:
     """start, start + delta, ... before limit; `range(n)` counts from 0.
 
     >>> import cnnexplain as tf
@@ -206,7 +211,7 @@ def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name
     return _core.tensor(np.arange(first, last, step), dtype_name(dtype))
 
 
-def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Any:
+def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Tensor:
     """`num` values from start to stop at equal distances, both included; along a new axis for tensors of
     values.
 
@@ -234,12 +239,12 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int
     return _core.add(_core.multiply(first, back), _core.multiply(last, steps))
 
 
-def identity(input: Any, name: str | None = None) -> Any:
+def identity(input: Any, name: str | None = None) -> Tensor:
     """The same values; of a variable, its value now."""
     return _core.identity(input)
 
 
-def stop_gradient(input: Any, name: str | None = None) -> Any:
+def stop_gradient(input: Any, name: str | None = None) -> Tensor:
     """The same values, through which no gradient passes.
 
     >>> import cnnexplain as tf
@@ -258,7 +263,7 @@ def is_tensor(x: Any) -> bool:
     return isinstance(x, TENSORS)
 
 
-def shape(input: Any, out_type: Any = None, name: str | None = None) -> Any:
+def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     """The sizes of a tensor as an int32 tensor; of a symbolic tensor a tuple, None where a size is not known
     yet.
 
@@ -279,12 +284,12 @@ def shape_n(input: Sequence[Any], out_type: Any = None, name: str | None = None)
     return [shape(item, out_type) for item in input]
 
 
-def rank(input: Any, name: str | None = None) -> Any:
+def rank(input: Any, name: str | None = None) -> Tensor:
     """The number of dimensions, an int32 tensor."""
     return _core.tensor(len(tensor(input).shape), "int32")
 
 
-def size(input: Any, out_type: Any = None, name: str | None = None) -> Any:
+def size(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     """The number of elements, an int32 tensor."""
     sizes = tensor(input).shape
     if None in sizes:
@@ -294,7 +299,7 @@ def size(input: Any, out_type: Any = None, name: str | None = None) -> Any:
     return _core.tensor(sizes.num_elements(), dtype_name(out_type or "int32"))
 
 
-def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Any:
+def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Tensor:
     """x, after checking that it has this shape; None fits every size."""
     x = tensor(x)
     if not x.shape.is_compatible_with(shape):

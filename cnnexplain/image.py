@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core, _names, _resampling
-from ._convert import dtype_name, filled, number, numbers, reshape_to, tensor
-from .dtypes import as_dtype
-from .io import decode_bmp, decode_image, decode_jpeg, decode_png, encode_jpeg, encode_png
-from .random import generator
+from ._convert import cut, number, numbers, reshape_to, tensor, values
+from ._pixels import as_float, batched, between, convert_image_dtype, pictures, setting, sides
+from .arrays import stack
+from .boxes import non_max_suppression
+from .colours import *  # noqa: F403
+from .colours import __all__ as _colours
+from .functions import zeros
+from .image_measures import *  # noqa: F403
+from .image_measures import __all__ as _measures
+from .io import (
+    decode_bmp,
+    decode_gif,
+    decode_image,
+    decode_jpeg,
+    decode_png,
+    encode_jpeg,
+    encode_png,
+    is_jpeg,
+)
+from .random import draw, fixed
 from .reductions import reduce_std
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
 
 
 class ResizeMethod:
@@ -29,32 +47,6 @@ class ResizeMethod:
     MITCHELLCUBIC = "mitchellcubic"
 
 
-def _pictures(image: Any, name: str = "image") -> Any:
-    """A tensor of one picture or a batch of them."""
-    x = tensor(image)
-    if len(x.shape) not in (3, 4):
-        raise ValueError(
-            f"`{name}` must have shape (height, width, channels) or (n, height, width, channels). Received: "
-            f"{name}.shape={tuple(x.shape)}"
-        )
-    return x
-
-
-def _sides(x: Any) -> tuple[int, int]:
-    height, width = x.shape[-3:-1]
-    if height is None or width is None:
-        raise ValueError(f"height and width must be known. Received: shape={tuple(x.shape)}")
-    return height, width
-
-
-def _batched(x: Any, compute: Callable[[Any], Any]) -> Any:
-    """compute of a batch of pictures, also for one."""
-    if len(x.shape) == 4:
-        return compute(x)
-    result = compute(reshape_to(x, [1, *x.shape]))
-    return reshape_to(result, list(result.shape)[1:])
-
-
 def resize(
     images: Any,
     size: Any,
@@ -62,7 +54,7 @@ def resize(
     preserve_aspect_ratio: bool = False,
     antialias: bool = False,
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """Pictures of another height and width; pixels are areas with a centre.
 
     Args:
@@ -80,7 +72,7 @@ def resize(
     >>> tf.image.resize([[[0.0], [1.0]]], (1, 4))[0, :, 0].numpy()
     array([0.  , 0.25, 0.75, 1.  ], dtype=float32)
     """
-    x = _pictures(images, "images")
+    x = pictures(images, "images")
     found = numbers(size, "size")
     if len(found) != 2 or min(found) < 1:
         raise ValueError(f"`size` must be a tuple of 2 positive integers. Received: size={size}")
@@ -90,16 +82,16 @@ def resize(
         )
     height, width = found
     if preserve_aspect_ratio:
-        h, w = _sides(x)
+        h, w = sides(x)
         scale = min(height / h, width / w)
         height, width = round(scale * h), round(scale * w)
     if method != "nearest" and not x.dtype.is_floating:
         x = _core.cast(x, dtype="float32")
     if tuple(x.shape[-3:-1]) == (height, width):
         return x
-    if method == "nearest" or (method == "bilinear" and not antialias):
-        return _batched(x, lambda batch: _core.resize(batch, size=(height, width), method=method))
-    h, w = _sides(x)
+    if method == "nearest" or (method in ("bilinear", "bicubic") and not antialias):
+        return batched(x, lambda batch: _core.resize(batch, size=(height, width), method=method))
+    h, w = sides(x)
     rows = _matrix(h, height, method, antialias, x.dtype)
     columns = _matrix(w, width, method, antialias, x.dtype)
 
@@ -109,7 +101,7 @@ def resize(
         tall = reshape_to(_core.matmul(rows, flat), [n, height, w, channels])
         return _core.matmul(columns, tall)
 
-    return _batched(x, compute)
+    return batched(x, compute)
 
 
 def _matrix(n_in: int, n_out: int, method: str, antialias: bool, dtype: Any) -> Any:
@@ -118,18 +110,20 @@ def _matrix(n_in: int, n_out: int, method: str, antialias: bool, dtype: Any) -> 
 
 def resize_with_pad(
     image: Any, target_height: int, target_width: int, method: str = "bilinear", antialias: bool = False
-) -> Any:
+) -> Tensor:
     """Resized without distortion to fit inside the target, zeros around it.
 
     >>> import cnnexplain as tf
     >>> tf.image.resize_with_pad(tf.ones((2, 4, 3)), 8, 8).shape
     TensorShape([8, 8, 3])
     """
-    x = _pictures(image)
-    h, w = _sides(x)
+    x = pictures(image)
+    h, w = sides(x)
     height, width = number(target_height, "target_height"), number(target_width, "target_width")
-    ratio = max(w / width, h / height)
-    inner = (h / ratio, w / ratio)
+    # float32 as in TensorFlow: its rounding decides about a row or a column
+    f = np.float32
+    ratio = max(f(w) / f(width), f(h) / f(height))
+    inner = (f(h) / ratio, f(w) / ratio)
     top, left = max(0, math.floor((height - inner[0]) / 2)), max(0, math.floor((width - inner[1]) / 2))
     small = resize(
         x, (max(1, math.floor(inner[0])), max(1, math.floor(inner[1]))), method, antialias=antialias
@@ -137,10 +131,10 @@ def resize_with_pad(
     return pad_to_bounding_box(small, top, left, height, width)
 
 
-def resize_with_crop_or_pad(image: Any, target_height: int, target_width: int) -> Any:
+def resize_with_crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
     """Cut or padded with zeros around its centre to the target."""
-    x = _pictures(image)
-    h, w = _sides(x)
+    x = pictures(image)
+    h, w = sides(x)
     height, width = number(target_height, "target_height"), number(target_width, "target_width")
     cut = crop_to_bounding_box(
         x, max(h - height, 0) // 2, max(w - width, 0) // 2, min(h, height), min(w, width)
@@ -148,7 +142,7 @@ def resize_with_crop_or_pad(image: Any, target_height: int, target_width: int) -
     return pad_to_bounding_box(cut, max(height - h, 0) // 2, max(width - w, 0) // 2, height, width)
 
 
-def central_crop(image: Any, central_fraction: float) -> Any:
+def central_crop(image: Any, central_fraction: float) -> Tensor:
     """The middle of the picture, a fraction of its height and width.
 
     >>> import cnnexplain as tf
@@ -159,18 +153,18 @@ def central_crop(image: Any, central_fraction: float) -> Any:
         raise ValueError(
             f"`central_fraction` must be in (0, 1]. Received: central_fraction={central_fraction}"
         )
-    x = _pictures(image)
-    h, w = _sides(x)
+    x = pictures(image)
+    h, w = sides(x)
     top, left = int((h - h * central_fraction) / 2), int((w - w * central_fraction) / 2)
     return crop_to_bounding_box(x, top, left, h - 2 * top, w - 2 * left)
 
 
 def crop_to_bounding_box(
     image: Any, offset_height: int, offset_width: int, target_height: int, target_width: int
-) -> Any:
+) -> Tensor:
     """The rectangle of the target's size that starts at the offsets."""
-    x = _pictures(image)
-    h, w = _sides(x)
+    x = pictures(image)
+    h, w = sides(x)
     box = [number(value, "box") for value in (offset_height, offset_width, target_height, target_width)]
     top, left, height, width = box
     if min(top, left) < 0 or min(height, width) < 1 or top + height > h or left + width > w:
@@ -184,10 +178,10 @@ def crop_to_bounding_box(
 
 def pad_to_bounding_box(
     image: Any, offset_height: int, offset_width: int, target_height: int, target_width: int
-) -> Any:
+) -> Tensor:
     """Zeros around the picture: it starts at the offsets of a picture of the target's size."""
-    x = _pictures(image)
-    h, w = _sides(x)
+    x = pictures(image)
+    h, w = sides(x)
     box = [number(value, "box") for value in (offset_height, offset_width, target_height, target_width)]
     top, left, height, width = box
     if min(top, left) < 0 or top + h > height or left + w > width:
@@ -201,25 +195,25 @@ def pad_to_bounding_box(
     return _core.pad(x, before=[*front, top, left, 0], after=[*front, height - h - top, width - w - left, 0])
 
 
-def flip_left_right(image: Any) -> Any:
+def flip_left_right(image: Any) -> Tensor:
     """Mirrored: the first column becomes the last."""
-    return _core.reverse(_pictures(image), axis=[-2])
+    return _core.reverse(pictures(image), axis=[-2])
 
 
-def flip_up_down(image: Any) -> Any:
+def flip_up_down(image: Any) -> Tensor:
     """Upside down: the first row becomes the last."""
-    return _core.reverse(_pictures(image), axis=[-3])
+    return _core.reverse(pictures(image), axis=[-3])
 
 
-def transpose(image: Any, name: str | None = None) -> Any:
+def transpose(image: Any, name: str | None = None) -> Tensor:
     """Rows become columns."""
-    x = _pictures(image)
+    x = pictures(image)
     return _core.transpose(x, perm=[1, 0, 2] if len(x.shape) == 3 else [0, 2, 1, 3])
 
 
-def rot90(image: Any, k: int = 1, name: str | None = None) -> Any:
+def rot90(image: Any, k: int = 1, name: str | None = None) -> Tensor:
     """Turned counter-clockwise k times by 90 degrees."""
-    x = _pictures(image)
+    x = pictures(image)
     for _ in range(k % 4):
         x = flip_up_down(transpose(x))
     return x
@@ -227,92 +221,87 @@ def rot90(image: Any, k: int = 1, name: str | None = None) -> Any:
 
 def _sometimes(image: Any, seed: Any, axis: int) -> Any:
     """Each picture reversed along an axis with probability 1/2."""
-    x = _pictures(image)
-    if len(x.shape) == 3:
-        return _core.reverse(x, axis=[axis]) if generator(seed).random() < 0.5 else x
-    chosen = generator(seed).random(x.shape[0]) < 0.5
-    return _core.where(_core.reverse(x, axis=[axis]), x, chosen.reshape(-1, 1, 1, 1))
+    x = pictures(image)
+    one = _core.slice(x, begin=[0] * len(x.shape), size=[-1] * (len(x.shape) - 3) + [1, 1, 1])
+    ones = _core.cast(_core.equal(one, one), dtype="float32")
+    kept = _core.dropout(ones, draw(seed), rate=0.5)  # 0 or 2, one for each picture
+    return _core.where(_core.reverse(x, axis=[axis]), x, _core.greater(kept, 0.0))
 
 
-def random_flip_left_right(image: Any, seed: Any = None) -> Any:
+def random_flip_left_right(image: Any, seed: Any = None) -> Tensor:
     """Each picture mirrored with probability 1/2."""
     return _sometimes(image, seed, -2)
 
 
-def random_flip_up_down(image: Any, seed: Any = None) -> Any:
+def random_flip_up_down(image: Any, seed: Any = None) -> Tensor:
     """Each picture upside down with probability 1/2."""
     return _sometimes(image, seed, -3)
 
 
-def random_crop(value: Any, size: Any, seed: Any = None, name: str | None = None) -> Any:
+def random_crop(value: Any, size: Any, seed: Any = None, name: str | None = None) -> Tensor:
     """A block of the given size from a random place."""
     x, sizes = tensor(value), numbers(size, "size")
     if len(sizes) != len(x.shape) or any(want > have for want, have in zip(sizes, x.shape, strict=True)):
         raise ValueError(
             f"`size` must fit into the value. Received: size={sizes}, value.shape={tuple(x.shape)}"
         )
-    dice = generator(seed)
-    begin = [int(dice.integers(0, have - want + 1)) for want, have in zip(sizes, x.shape, strict=True)]
-    return _core.slice(x, begin=begin, size=sizes)
+    unit = _core.random_uniform(draw(seed), shape=[len(sizes)], low=0.0, high=1.0, dtype="float64")
+    for axis, (want, have) in enumerate(zip(sizes, list(x.shape), strict=True)):
+        if want < have:
+            begin = _core.floor(_core.multiply(cut(unit, 0, axis, 1), float(have - want + 1)))
+            x = _core.gather(x, _core.cast(_core.add(begin, np.arange(want)), dtype="int64"), axis=axis)
+    return x
 
 
-def _as_float(image: Any, compute: Callable[[Any], Any]) -> Any:
-    """compute of the picture in float, values in [0,1] for integer types; back in its dtype."""
-    x = tensor(image)
-    if x.dtype.is_floating:
-        return compute(x)
-    return convert_image_dtype(compute(convert_image_dtype(x, "float32")), x.dtype, saturate=True)
-
-
-def adjust_brightness(image: Any, delta: Any) -> Any:
+def adjust_brightness(image: Any, delta: Any) -> Tensor:
     """The picture with delta added, in units of a picture with values in [0,1].
 
     >>> import cnnexplain as tf
     >>> tf.image.adjust_brightness([[[0.25]]], 0.5).numpy().item()
     0.75
     """
-    return _as_float(image, lambda x: _core.add(x, float(delta)))
+    return as_float(image, lambda x: _core.add(x, setting(delta, x)))
 
 
-def adjust_contrast(images: Any, contrast_factor: Any) -> Any:
+def adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:
     """(x - m) * factor + m with m the mean of each channel of each picture."""
 
     def compute(x: Any) -> Any:
-        mean = _core.reduce_mean(_pictures(x, "images"), axis=[-3, -2], keepdims=True)
-        return _core.add(_core.multiply(_core.subtract(x, mean), float(contrast_factor)), mean)
+        mean = _core.reduce_mean(pictures(x, "images"), axis=[-3, -2], keepdims=True)
+        return _core.add(_core.multiply(_core.subtract(x, mean), setting(contrast_factor, x)), mean)
 
-    return _as_float(images, compute)
+    return as_float(images, compute)
 
 
-def adjust_gamma(image: Any, gamma: float = 1, gain: float = 1) -> Any:
+def adjust_gamma(image: Any, gamma: float = 1, gain: float = 1) -> Tensor:
     """gain * x^gamma for values in [0,1]."""
     if gamma < 0:
         raise ValueError(f"`gamma` must not be negative. Received: gamma={gamma}")
-    return _as_float(image, lambda x: _core.multiply(_core.pow(x, float(gamma)), float(gain)))
+    return as_float(image, lambda x: _core.multiply(_core.pow(x, float(gamma)), float(gain)))
 
 
-def random_brightness(image: Any, max_delta: float, seed: Any = None) -> Any:
+def random_brightness(image: Any, max_delta: float, seed: Any = None) -> Tensor:
     """`adjust_brightness` by a random number in [-max_delta, max_delta)."""
     if max_delta < 0:
         raise ValueError(f"`max_delta` must not be negative. Received: max_delta={max_delta}")
-    return adjust_brightness(image, generator(seed).uniform(-max_delta, max_delta))
+    return adjust_brightness(image, between(-max_delta, max_delta, seed))
 
 
-def random_contrast(image: Any, lower: float, upper: float, seed: Any = None) -> Any:
+def random_contrast(image: Any, lower: float, upper: float, seed: Any = None) -> Tensor:
     """`adjust_contrast` by a random factor in [lower, upper)."""
     if not 0 <= lower < upper:
         raise ValueError(f"`lower` must be in [0, upper). Received: lower={lower}, upper={upper}")
-    return adjust_contrast(image, generator(seed).uniform(lower, upper))
+    return adjust_contrast(image, between(lower, upper, seed))
 
 
-def per_image_standardization(image: Any) -> Any:
+def per_image_standardization(image: Any) -> Tensor:
     """(x - mean) / max(deviation, 1 / sqrt(number of values)), for each picture.
 
     >>> import cnnexplain as tf
     >>> tf.image.per_image_standardization([[[1.0], [3.0]]])[0, :, 0].numpy()
     array([-1.,  1.], dtype=float32)
     """
-    x = _pictures(image)
+    x = pictures(image)
     if not x.dtype.is_floating:
         x = _core.cast(x, dtype="float32")
     count = float(np.prod(x.shape[-3:]))
@@ -321,91 +310,147 @@ def per_image_standardization(image: Any) -> Any:
     return _core.divide(centred, _core.maximum(deviation, 1 / math.sqrt(count)))
 
 
-def total_variation(images: Any, name: str | None = None) -> Any:
-    """The sum of |differences| between neighbouring pixels, one number for each picture."""
-    x = _pictures(images, "images")
-    total = None
-    for axis in (-3, -2):
-        place = len(x.shape) + axis
-        begin, size, other = [0] * len(x.shape), [-1] * len(x.shape), [0] * len(x.shape)
-        begin[place], size[place] = 1, x.shape[place] - 1
-        step = _core.subtract(
-            _core.slice(x, begin=begin, size=[-1] * len(x.shape)), _core.slice(x, begin=other, size=size)
-        )
-        part = _core.reduce_sum(_core.abs(step), axis=[-3, -2, -1])
-        total = part if total is None else _core.add(total, part)
-    return total
+def extract_patches(
+    images: Any, sizes: Any, strides: Any, rates: Any, padding: str, name: str | None = None
+) -> Tensor:
+    """The windows of pictures, each as one vector.
 
+    Args:
+        images: (n,h,w,C).
+        sizes, strides, rates: (1, rows, columns, 1): of a window, between windows, between its pixels.
+        padding: "VALID" or "SAME".
 
-def image_gradients(image: Any) -> tuple[Any, Any]:
-    """dy and dx of a batch: the next pixel minus this one, 0 at the end."""
-    x = _pictures(image)
-    found = []
-    for axis in (-3, -2):
-        place = len(x.shape) + axis
-        begin, size, after = [0] * len(x.shape), [-1] * len(x.shape), [0] * len(x.shape)
-        begin[place], size[place], after[place] = 1, x.shape[place] - 1, 1
-        front = _core.slice(x, begin=[0] * len(x.shape), size=size)
-        step = _core.subtract(_core.slice(x, begin=begin, size=[-1] * len(x.shape)), front)
-        found.append(_core.pad(step, before=[0] * len(x.shape), after=after))
-    return found[0], found[1]
-
-
-def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: str | None = None) -> Any:
-    """The picture in another dtype, its scale with it: float types have values in [0,1], integer types up to
-    their greatest number.
+    Returns:
+        (n,rows,columns,size * size * C).
 
     >>> import cnnexplain as tf
-    >>> tf.image.convert_image_dtype(tf.constant([255, 0], tf.uint8), tf.float32).numpy()
-    array([1., 0.], dtype=float32)
+    >>> two, one = [1, 2, 2, 1], [1, 1, 1, 1]
+    >>> tf.image.extract_patches(tf.ones((1, 4, 4, 3)), two, two, one, "VALID").shape
+    TensorShape([1, 2, 2, 12])
     """
-    x, kind = tensor(image), as_dtype(dtype)
-    if x.dtype == kind:
-        return x
-    if x.dtype.is_floating and kind.is_floating:
-        return _core.cast(x, dtype=kind.name)
-    if kind.is_floating:
-        return _core.multiply(_core.cast(x, dtype=kind.name), 1.0 / x.dtype.max)
-    if x.dtype.is_floating:
-        return _core.cast(_core.multiply(x, kind.max + 0.5), dtype=kind.name)
-    if x.dtype.max > kind.max:
-        return _core.cast(_core.floor_divide(x, (x.dtype.max + 1) // (kind.max + 1)), dtype=kind.name)
-    return _core.multiply(_core.cast(x, dtype=kind.name), (kind.max + 1) // (x.dtype.max + 1))
-
-
-def rgb_to_grayscale(images: Any, name: str | None = None) -> Any:
-    """0.2989 R + 0.587 G + 0.114 B, one channel."""
     x = tensor(images)
-    if x.shape[-1] != 3:
-        raise ValueError(f"`images` must have 3 channels. Received: images.shape={tuple(x.shape)}")
-    weights = np.array([0.2989, 0.587, 0.114])
-    return _as_float(
-        x, lambda y: _core.reduce_sum(_core.multiply(y, tensor(weights, y.dtype)), axis=[-1], keepdims=True)
+    if len(x.shape) != 4:
+        raise ValueError(f"`images` must have shape (n, height, width, channels). Received: {tuple(x.shape)}")
+    given = {"sizes": sizes, "strides": strides, "rates": rates}
+    found = {key: numbers(value, key) for key, value in given.items()}
+    for key, value in found.items():
+        if len(value) != 4 or (value[0], value[3]) != (1, 1) or min(value) < 1:
+            raise ValueError(f"`{key}` must be (1, rows, columns, 1). Received: {key}={given[key]}")
+    (h, w), channels = found["sizes"][1:3], x.shape[3]
+    pick = np.eye(h * w * channels).reshape(h, w, channels, h * w * channels)
+    whole = x if x.dtype.is_floating else _core.cast(x, dtype="float64")
+    patches = _core.conv2d(
+        whole,
+        _core.tensor(pick, whole.dtype.name),
+        strides=found["strides"][1:3],
+        dilation=found["rates"][1:3],
+        padding=padding.lower(),
     )
+    return patches if x.dtype.is_floating else _core.cast(patches, dtype=x.dtype.name)
 
 
-def grayscale_to_rgb(images: Any, name: str | None = None) -> Any:
-    """The one channel three times."""
-    x = tensor(images)
-    if x.shape[-1] != 1:
-        raise ValueError(f"`images` must have 1 channel. Received: images.shape={tuple(x.shape)}")
-    return _core.tile(x, multiples=[1] * (len(x.shape) - 1) + [3])
+def crop_and_resize(
+    image: Any,
+    boxes: Any,
+    box_indices: Any,
+    crop_size: Any,
+    method: str = "bilinear",
+    extrapolation_value: float = 0.0,
+    name: str | None = None,
+) -> Tensor:
+    """Rectangles of pictures, each resized to one size; corner pixels fall on the corners of the rectangle.
+
+    Args:
+        image: (n,h,w,C).
+        boxes: (k,4): top, left, bottom, right in [0,1]; outside the picture is `extrapolation_value`.
+        box_indices: (k,): which picture.
+        crop_size: (H,W).
+
+    Returns:
+        float32 (k,H,W,C); gradients pass to the pictures.
+    """
+    x = tensor(image)
+    x = x if x.dtype.is_floating else _core.cast(x, dtype="float32")
+    if method not in ("bilinear", "nearest"):
+        raise ValueError(f"`method` must be one of: bilinear, nearest. Received: method={method!r}")
+    corners, which = values(tensor(boxes), "boxes"), values(tensor(box_indices), "box_indices")
+    sizes = numbers(crop_size, "crop_size")
+    crops = []
+    for box, at in zip(corners, which, strict=True):
+        lines = [_places(box[i], box[i + 2], x.shape[1 + i], sizes[i], method, x.dtype.name) for i in (0, 1)]
+        picture = _core.reshape(
+            _core.slice(x, begin=[int(at), 0, 0, 0], size=[1, -1, -1, -1]), shape=list(x.shape)[1:]
+        )
+        rows = _core.matmul(lines[0][0], _core.reshape(picture, shape=[x.shape[1], -1]))
+        cut = _core.matmul(lines[1][0], _core.reshape(rows, shape=[sizes[0], x.shape[2], x.shape[3]]))
+        inside = (lines[0][1][:, None] & lines[1][1])[..., None]
+        crops.append(_core.where(cut, float(extrapolation_value), inside))
+    return stack(crops) if crops else zeros((0, *sizes, x.shape[3]), x.dtype)
 
 
-def psnr(a: Any, b: Any, max_val: Any, name: str | None = None) -> Any:
-    """Peak signal-to-noise ratio in decibels: 10 log10(max_val^2 / mean square difference)."""
-    x, y = (_core.cast(tensor(value), dtype="float32") for value in (a, b))
-    error = _core.reduce_mean(_core.squared_difference(x, y), axis=[-3, -2, -1])
-    ratio = _core.log(_core.divide(filled(float(max_val) ** 2, [], dtype_name("float32")), error))
-    return _core.multiply(ratio, 10 / math.log(10))
+def _places(first: float, last: float, length: int, count: int, method: str, dtype: str) -> tuple[Any, Any]:
+    """The weights (count, length) of a cut along one axis, and which of its places are inside."""
+    span = (last - first) * (length - 1)
+    place = (
+        first * (length - 1) + np.arange(count) * span / (count - 1)
+        if count > 1
+        else np.array([0.5 * (first + last) * (length - 1)])
+    )
+    inside = (place >= 0) & (place <= length - 1)
+    place = np.clip(place if method == "bilinear" else np.floor(place + 0.5), 0, length - 1)
+    weights = np.maximum(1 - np.abs(place[:, None] - np.arange(length)), 0)
+    return _core.tensor(weights, dtype), inside
 
 
-__all__ = _names.defined(__name__) + [
+def stateless_random_flip_left_right(image: Any, seed: Any) -> Tensor:
+    """`random_flip_left_right` that depends on its seed of two numbers alone.
+
+    >>> import cnnexplain as tf
+    >>> flip, x = tf.image.stateless_random_flip_left_right, tf.reshape(tf.range(6), (1, 3, 2))
+    >>> bool(tf.reduce_all(flip(x, seed=(1, 2)) == flip(x, seed=(1, 2))))
+    True
+    """
+    with fixed(seed):
+        return random_flip_left_right(image)
+
+
+def stateless_random_flip_up_down(image: Any, seed: Any) -> Tensor:
+    """`random_flip_up_down` that depends on its seed of two numbers alone."""
+    with fixed(seed):
+        return random_flip_up_down(image)
+
+
+def stateless_random_crop(value: Any, size: Any, seed: Any, name: str | None = None) -> Tensor:
+    """`random_crop` that depends on its seed of two numbers alone."""
+    with fixed(seed):
+        return random_crop(value, size)
+
+
+def stateless_random_brightness(image: Any, max_delta: float, seed: Any) -> Tensor:
+    """`random_brightness` that depends on its seed of two numbers alone."""
+    with fixed(seed):
+        return random_brightness(image, max_delta)
+
+
+def stateless_random_contrast(image: Any, lower: float, upper: float, seed: Any) -> Tensor:
+    """`random_contrast` that depends on its seed of two numbers alone."""
+    with fixed(seed):
+        return random_contrast(image, lower, upper)
+
+
+__all__ = [
+    *_names.defined(__name__),
+    *_colours,
+    *_measures,
+    "convert_image_dtype",
     "decode_bmp",
+    "decode_gif",
     "decode_image",
     "decode_jpeg",
     "decode_png",
     "encode_jpeg",
     "encode_png",
+    "is_jpeg",
+    "non_max_suppression",
 ]
 __getattr__ = _names.missing(__name__)

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _core, _names
 from ._convert import dtype_name, values
+from ._pixels import convert_image_dtype
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
@@ -67,13 +68,21 @@ def _pixels(picture: Any, channels: int) -> np.ndarray:
         )
     if picture.mode in ("I", "I;16"):  # 16 bits: keep the upper eight
         picture = picture.point(lambda v: v / 256).convert("L")
+    if mode == "L" and picture.format == "PNG" and picture.mode not in ("1", "L", "LA"):
+        return _grey(np.asarray(picture.convert("RGB")))
+    if mode == "L" and picture.format == "JPEG":
+        picture.draft("L", picture.size)  # the brightness as the file has it
     array = np.asarray(picture.convert(mode))
     return array[..., None] if array.ndim == 2 else array
 
 
-def _tensor(array: np.ndarray, dtype: Any) -> Any:
-    from .image import convert_image_dtype
+def _grey(colours: np.ndarray) -> np.ndarray:
+    """The brightness of colours (h, w, 3), as libpng rounds it."""
+    parts = colours.astype(np.int32) * np.array([9797, 19234, 3737], np.int32)
+    return (parts.sum(axis=-1, keepdims=True) >> 15).astype(np.uint8)
 
+
+def _tensor(array: np.ndarray, dtype: Any) -> Any:
     pixels = _core.tensor(np.ascontiguousarray(array))
     return pixels if dtype_name(dtype) == "uint8" else convert_image_dtype(pixels, dtype)
 
@@ -128,7 +137,21 @@ def decode_png(contents: Any, channels: int = 0, dtype: Any = "uint8", name: str
     return _tensor(_pixels(_open(contents), channels or 0), dtype)
 
 
-decode_bmp = decode_png
+def decode_bmp(contents: Any, channels: int = 0, name: str | None = None) -> Any:
+    """The pixels of a BMP file's bytes, uint8 (height, width, channels)."""
+    return decode_png(contents, channels)
+
+
+def decode_gif(contents: Any, name: str | None = None) -> Any:
+    """The frames of a GIF file's bytes, uint8 (frames, height, width, 3)."""
+    if _open(contents).format != "GIF":
+        raise ValueError("`contents` must be the bytes of a GIF file")
+    return decode_image(contents, 3)
+
+
+def is_jpeg(contents: Any, name: str | None = None) -> Any:
+    """Do the bytes begin as those of a JPEG file?"""
+    return _core.tensor(bytes(contents)[:3] == b"\xff\xd8\xff")
 
 
 def _encoded(image: Any, form: str, **options: Any) -> bytes:

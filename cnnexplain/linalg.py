@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core, _names
-from ._convert import axes, axis_of, numbers, reshape_to, tensor
-from .arrays import transpose
-from .control import custom_gradient
+from ._convert import alike, axes, axis_of, numbers, reshape_to, tensor
+from .decompositions import *  # noqa: F403
+from .decompositions import __all__ as _decompositions
+from .decompositions import svd
 from .functions import eye
 from .math import l2_normalize
 
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+tensor_, axes_ = tensor, axes  # also names of arguments
+
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-def _alike(a: Any, b: Any) -> tuple[Any, Any]:
-    """Two tensors, the one that was a list or an array with the dtype of the other."""
-    if isinstance(a, (_core.Tensor, _core.Variable)):
-        return a, tensor(b, a.dtype)
-    if isinstance(b, (_core.Tensor, _core.Variable)):
-        return tensor(a, b.dtype), b
-    return tensor(a), tensor(b)
 
 
 def matmul(
@@ -36,15 +34,17 @@ def matmul(
     a_is_sparse: bool = False,
     b_is_sparse: bool = False,
     output_type: Any = None,
+    grad_a: bool = False,
+    grad_b: bool = False,
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """The product of matrices (..., m, k) and (..., k, n): (..., m, n). Leading axes broadcast.
 
     >>> import cnnexplain as tf
     >>> tf.matmul([[1.0, 2.0]], [[3.0], [4.0]]).numpy()
     array([[11.]], dtype=float32)
     """
-    return _product(*_alike(a, b), transpose_a=transpose_a or adjoint_a, transpose_b=transpose_b or adjoint_b)
+    return _product(*alike(a, b), transpose_a=transpose_a or adjoint_a, transpose_b=transpose_b or adjoint_b)
 
 
 def _product(a: Any, b: Any, **attributes: bool) -> Any:
@@ -55,23 +55,23 @@ def _product(a: Any, b: Any, **attributes: bool) -> Any:
     return _core.cast(_core.matmul(*wide, **attributes), dtype=a.dtype.name)
 
 
-def matvec(a: Any, b: Any, transpose_a: bool = False, name: str | None = None) -> Any:
+def matvec(
+    a: Any,
+    b: Any,
+    transpose_a: bool = False,
+    adjoint_a: bool = False,
+    a_is_sparse: bool = False,
+    b_is_sparse: bool = False,
+    name: str | None = None,
+) -> Tensor:
     """The product of matrices (..., m, k) and vectors (..., k): (..., m)."""
-    matrix, vector = _alike(a, b)
+    matrix, vector = alike(a, b)
     column = reshape_to(tensor(vector), [*vector.shape, 1])
-    product = _product(matrix, column, transpose_a=transpose_a)
+    product = _product(matrix, column, transpose_a=transpose_a or adjoint_a)
     return reshape_to(product, list(product.shape)[:-1])
 
 
-def matrix_transpose(a: Any, name: str | None = None, conjugate: bool = False) -> Any:
-    """The last two axes exchanged."""
-    rank = len(tensor(a).shape)
-    if rank < 2:
-        raise ValueError(f"`a` must have at least 2 dimensions. Received: a.shape={tuple(tensor(a).shape)}")
-    return transpose(a, [*range(rank - 2), rank - 1, rank - 2])
-
-
-def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:  # noqa: A002
+def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:  # noqa: A002
     """Sums of products over pairs of axes.
 
     Args:
@@ -83,7 +83,7 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:  # noq
     >>> tf.tensordot([[1.0, 2.0]], [3.0, 4.0], axes=1).numpy()
     array([11.], dtype=float32)
     """
-    first, second = _alike(a, b)
+    first, second = alike(a, b)
     ra, rb = len(first.shape), len(second.shape)
     if np.ndim(axes) == 0:
         count = int(axes)
@@ -159,7 +159,7 @@ def _summed(x: Any, labels: list[str], needed: set[str]) -> tuple[Any, list[str]
     return x, [label for label in labels if label in needed]
 
 
-def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Any:
+def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
     """Sums of products by named axes, for example "bij,bjk->bik". `...` stands for any axes in front.
 
     Several tensors are multiplied from the left.
@@ -220,36 +220,78 @@ def _labels(part: str, rank: int, unused: list[str], equation: str) -> list[str]
 
 
 def norm(
-    tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: bool = False, name: str | None = None
-) -> Any:  # noqa: A002
-    """The length of vectors: sum(|x|^ord)^(1/ord) over the axes; "euclidean" is 2, `inf` the greatest |x|.
+    tensor: Any,  # noqa: A002
+    ord: Any = "euclidean",  # noqa: A002
+    axis: Any = None,
+    keepdims: bool | None = None,
+    name: str | None = None,
+) -> Tensor:
+    """The length of vectors, or of matrices when `axis` names two axes.
+
+    Vectors: sum(|x|^ord)^(1/ord), "euclidean" is 2, `inf` the greatest |x|. Matrices: "euclidean" and "fro"
+    sqrt(sum(x^2)), 1 the greatest sum of a column of |x|, `inf` of a row, 2 the greatest singular value.
 
     >>> import cnnexplain as tf
     >>> float(tf.norm([3.0, 4.0]))
     5.0
     """
-    over = axes(axis)
-    euclidean = (
-        ord in ("euclidean", "fro") if isinstance(ord, str) else ord == 2 and (over is None or len(over) == 1)
-    )
-    if euclidean:
-        return _core.sqrt(_core.reduce_sum(_core.square(tensor), axis=over, keepdims=keepdims))
-    if isinstance(ord, str) or (over is not None and len(over) == 2) or ord <= 0:
+    over, keep = axes_(axis), bool(keepdims)
+    pair = over if over is not None and len(over) == 2 else []
+    matrix = bool(pair)
+    allowed = ("euclidean", "fro", 1, 2, math.inf) if matrix else ("euclidean", 1, 2, math.inf)
+    if ord not in allowed and (matrix or isinstance(ord, str) or ord <= 0):
         raise ValueError(
-            "`ord` must be 'euclidean', 'fro', inf or a positive number, which is for vectors. Received: "
-            f"ord={ord!r}, axis={axis}"
+            f"`ord` must be {'one of ' + str(allowed) if matrix else 'euclidean, inf or a positive number'}. "
+            f"Received: ord={ord!r}, axis={axis}"
         )
-    size = _core.abs(tensor)
-    if ord == float("inf"):
-        return _core.reduce_max(size, axis=over, keepdims=keepdims)
+    x = tensor_(tensor)
+    if ord in ("euclidean", "fro") or (ord == 2 and not matrix):
+        return _core.sqrt(_core.reduce_sum(_core.square(x), axis=over, keepdims=keep))
+    if matrix and ord == 2:
+        rank = len(x.shape)
+        places = [axis_of(i, rank) for i in pair]
+        rest = [i for i in range(rank) if i not in places]
+        top = _core.reduce_max(svd(_core.transpose(x, perm=rest + places), compute_uv=False), axis=[-1])
+        return reshape_to(top, [1 if i in places else n for i, n in enumerate(x.shape)]) if keep else top
+    size = _core.abs(x)
+    if matrix:
+        first, second = pair if ord == 1 else pair[::-1]
+        sums = _core.reduce_sum(size, axis=[first], keepdims=True)
+        most = _core.reduce_max(sums, axis=[second], keepdims=True)
+        return most if keep else _core.reduce_sum(most, axis=pair)
+    if ord == math.inf:
+        return _core.reduce_max(size, axis=over, keepdims=keep)
     if ord == 1:
-        return _core.reduce_sum(size, axis=over, keepdims=keepdims)
-    return _core.pow(
-        _core.reduce_sum(_core.pow(size, float(ord)), axis=over, keepdims=keepdims), 1.0 / float(ord)
+        return _core.reduce_sum(size, axis=over, keepdims=keep)
+    total = _core.reduce_sum(_core.pow(size, float(ord)), axis=over, keepdims=keep)
+    return _core.pow(total, 1.0 / float(ord))
+
+
+def normalize(
+    tensor: Any,  # noqa: A002
+    ord: Any = "euclidean",  # noqa: A002
+    axis: Any = None,
+    name: str | None = None,
+) -> tuple[Any, Any]:
+    """tensor / norm(tensor), and the norm."""
+    length = norm(tensor, ord, axis, keepdims=True)
+    return _core.divide(tensor_(tensor), length), length
+
+
+def cross(a: Any, b: Any, name: str | None = None) -> Tensor:
+    """The cross products of vectors (..., 3)."""
+    x, y = alike(a, b)
+    if x.shape[-1] != 3 or y.shape[-1] != 3:
+        raise ValueError(f"the last axes must have length 3. Received: {tuple(x.shape)} and {tuple(y.shape)}")
+    ahead, behind = [1, 2, 0], [2, 0, 1]
+    first, second = (
+        _core.multiply(_core.gather(x, i, axis=-1), _core.gather(y, j, axis=-1))
+        for i, j in ((ahead, behind), (behind, ahead))
     )
+    return _core.subtract(first, second)
 
 
-def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = None) -> Any:  # noqa: A002
+def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = None) -> Tensor:  # noqa: A002
     """t, or t * clip_norm / norm(t) where the norm over the axes is greater than clip_norm.
 
     >>> import cnnexplain as tf
@@ -264,7 +306,7 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = No
     return _core.divide(_core.multiply(x, clip_norm), _core.maximum(length, clip_norm))
 
 
-def global_norm(t_list: Sequence[Any], name: str | None = None) -> Any:
+def global_norm(t_list: Sequence[Any], name: str | None = None) -> Tensor:
     """sqrt of the sum of squares of all tensors; None counts as nothing."""
     squares = [_core.reduce_sum(_core.square(tensor(t))) for t in t_list if t is not None]
     total = squares[0] if squares else tensor(0.0)
@@ -288,86 +330,5 @@ def clip_by_global_norm(
     return [None if t is None else _core.multiply(tensor(t), scale) for t in t_list], length
 
 
-def _through_numpy(name: str, function: Callable, gradient: Callable) -> Callable:
-    """An operation on float tensors that NumPy computes, with its gradient."""
-
-    def compute(*inputs: Any) -> Any:
-        arrays = [np.asarray(x) for x in inputs]
-        try:
-            y = function(*arrays)
-        except np.linalg.LinAlgError as error:
-            raise ValueError(f"{name}: {error}") from None
-        return tensor(np.asarray(y, arrays[0].dtype)), lambda dy: [
-            np.asarray(g, arrays[0].dtype) for g in gradient(np.asarray(dy), y, *arrays)
-        ]
-
-    return custom_gradient(compute)
-
-
-def _t(x: np.ndarray) -> np.ndarray:
-    return np.swapaxes(x, -1, -2)
-
-
-def _solve_gradient(dy: np.ndarray, y: np.ndarray, matrix: np.ndarray, rhs: np.ndarray) -> list[np.ndarray]:
-    right = np.linalg.solve(_t(matrix), dy)
-    return [-right @ _t(y), right]
-
-
-_solve = _through_numpy("solve", np.linalg.solve, _solve_gradient)
-_inv = _through_numpy("inv", np.linalg.inv, lambda dy, y, x: [-_t(y) @ dy @ _t(y)])
-_det = _through_numpy(
-    "det", np.linalg.det, lambda dy, y, x: [(dy * y)[..., None, None] * _t(np.linalg.inv(x))]
-)
-
-
-def solve(matrix: Any, rhs: Any, adjoint: bool = False, name: str | None = None) -> Any:
-    """The X of matrix @ X = rhs, for matrices (..., m, m) and right sides (..., m, k).
-
-    Raises:
-        ValueError: the matrix is singular.
-
-    >>> import cnnexplain as tf
-    >>> tf.linalg.solve([[2.0, 0.0], [0.0, 4.0]], [[2.0], [2.0]]).numpy()
-    array([[1. ],
-           [0.5]], dtype=float32)
-    """
-    first, second = _alike(matrix, rhs)
-    return _solve(matrix_transpose(first) if adjoint else first, second)
-
-
-def inv(input: Any, adjoint: bool = False, name: str | None = None) -> Any:
-    """The inverse of matrices (..., m, m)."""
-    return _inv(matrix_transpose(input) if adjoint else tensor(input))
-
-
-def det(input: Any, name: str | None = None) -> Any:
-    """The determinant of matrices (..., m, m)."""
-    return _det(tensor(input))
-
-
-def diag(diagonal: Any, name: str = "diag") -> Any:
-    """Matrices (..., m, m) with the vectors (..., m) on their diagonals."""
-    x = tensor(diagonal)
-    size = x.shape[-1]
-    return _core.multiply(reshape_to(x, [*x.shape, 1]), eye(size, dtype=x.dtype))
-
-
-def diag_part(input: Any, name: str = "diag_part") -> Any:
-    """The diagonals (..., m) of matrices (..., m, m)."""
-    x = tensor(input)
-    return _core.reduce_sum(_core.multiply(x, eye(x.shape[-2], x.shape[-1], dtype=x.dtype)), axis=[-1])
-
-
-def trace(x: Any, name: str | None = None) -> Any:
-    """The sum of the diagonal of matrices (..., m, m).
-
-    >>> import cnnexplain as tf
-    >>> float(tf.linalg.trace([[1.0, 2.0], [3.0, 4.0]]))
-    5.0
-    """
-    x = tensor(x)
-    return _core.reduce_sum(_core.multiply(x, eye(x.shape[-2], x.shape[-1], dtype=x.dtype)), axis=[-2, -1])
-
-
-__all__ = _names.defined(__name__) + ["eye", "l2_normalize"]
+__all__ = [*_names.defined(__name__), *_decompositions, "eye", "l2_normalize"]
 __getattr__ = _names.missing(__name__)

@@ -6,15 +6,21 @@ Two tensors must have one dtype; numbers and arrays take the tensor's. Shapes br
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core, _names
-from ._convert import TENSORS, axes, tensor
+from ._convert import TENSORS, axes, axis_of, number, tensor, values
 from .ordering import top_k
 from .reductions import *  # noqa: F403
 from .reductions import __all__ as _reductions
+from .scatter import segment_mean, segment_sum, unsorted_segment_mean, unsorted_segment_sum
+from .trigonometry import *  # noqa: F403
+from .trigonometry import __all__ as _angles
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
 
 
 def _pair(x: Any, y: Any) -> tuple[Any, Any]:
@@ -32,7 +38,7 @@ def _pair(x: Any, y: Any) -> tuple[Any, Any]:
 # one input
 
 
-def abs(x: Any, name: str | None = None) -> Any:  # noqa: A001
+def abs(x: Any, name: str | None = None) -> Tensor:  # noqa: A001
     """|x|.
 
     >>> import cnnexplain as tf
@@ -42,123 +48,97 @@ def abs(x: Any, name: str | None = None) -> Any:  # noqa: A001
     return _core.abs(x)
 
 
-def negative(x: Any, name: str | None = None) -> Any:
+def negative(x: Any, name: str | None = None) -> Tensor:
     """-x."""
     return _core.negative(x)
 
 
-def square(x: Any, name: str | None = None) -> Any:
+def square(x: Any, name: str | None = None) -> Tensor:
     """x * x."""
     return _core.square(x)
 
 
-def sqrt(x: Any, name: str | None = None) -> Any:
+def sqrt(x: Any, name: str | None = None) -> Tensor:
     """The square root; NaN below 0."""
     return _core.sqrt(x)
 
 
-def rsqrt(x: Any, name: str | None = None) -> Any:
+def rsqrt(x: Any, name: str | None = None) -> Tensor:
     """1 / sqrt(x)."""
     return _core.rsqrt(x)
 
 
-def reciprocal(x: Any, name: str | None = None) -> Any:
+def reciprocal(x: Any, name: str | None = None) -> Tensor:
     """1 / x."""
     return _core.divide(1, tensor(x))
 
 
-def exp(x: Any, name: str | None = None) -> Any:
+def exp(x: Any, name: str | None = None) -> Tensor:
     """e to the power x."""
     return _core.exp(x)
 
 
-def expm1(x: Any, name: str | None = None) -> Any:
-    """exp(x) - 1, computed as 2 exp(x/2) sinh(x/2), which keeps its digits near 0."""
-    half = _core.multiply(tensor(x), 0.5)
-    return _core.multiply(_core.multiply(_core.exp(half), sinh(half)), 2)
+def expm1(x: Any, name: str | None = None) -> Tensor:
+    """exp(x) - 1, exact near 0."""
+    return _core.expm1(x)
 
 
-def log(x: Any, name: str | None = None) -> Any:
+def log(x: Any, name: str | None = None) -> Tensor:
     """The natural logarithm; -inf at 0, NaN below."""
     return _core.log(x)
 
 
-def log1p(x: Any, name: str | None = None) -> Any:
+def log1p(x: Any, name: str | None = None) -> Tensor:
     """log(1 + x), exact near 0."""
     return _core.log1p(x)
 
 
-def log_sigmoid(x: Any, name: str | None = None) -> Any:
+def erf(x: Any, name: str | None = None) -> Tensor:
+    """2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
+
+    >>> import cnnexplain as tf
+    >>> tf.math.erf([0.0, 1.0]).numpy().round(4)
+    array([0.    , 0.8427], dtype=float32)
+    """
+    return _core.erf(x)
+
+
+def log_sigmoid(x: Any, name: str | None = None) -> Tensor:
     """log(sigmoid(x)) = -softplus(-x)."""
     return _core.negative(_core.softplus(_core.negative(x)))
 
 
-def sin(x: Any, name: str | None = None) -> Any:
-    """The sine of an angle in radians."""
-    return _core.sin(x)
-
-
-def cos(x: Any, name: str | None = None) -> Any:
-    """The cosine of an angle in radians."""
-    return _core.cos(x)
-
-
-def tan(x: Any, name: str | None = None) -> Any:
-    """The tangent of an angle in radians."""
-    return _core.divide(_core.sin(x), _core.cos(x))
-
-
-def sinh(x: Any, name: str | None = None) -> Any:
-    """(exp(x) - exp(-x)) / 2, near 0 by its series x + x^3/6 + x^5/120 + x^7/5040."""
-    x = tensor(x)
-    far = _core.multiply(_core.subtract(_core.exp(x), _core.exp(_core.negative(x))), 0.5)
-    square_ = _core.square(x)
-    series = _core.add(_core.multiply(square_, 1 / 5040), 1 / 120)
-    series = _core.add(_core.multiply(_core.add(_core.multiply(series, square_), 1 / 6), square_), 1)
-    return _core.where(_core.multiply(x, series), far, _core.less(_core.abs(x), 0.2))
-
-
-def cosh(x: Any, name: str | None = None) -> Any:
-    """(exp(x) + exp(-x)) / 2."""
-    return _core.multiply(_core.add(_core.exp(x), _core.exp(_core.negative(x))), 0.5)
-
-
-def tanh(x: Any, name: str | None = None) -> Any:
-    """The hyperbolic tangent, between -1 and 1."""
-    return _core.tanh(x)
-
-
-def sigmoid(x: Any, name: str | None = None) -> Any:
+def sigmoid(x: Any, name: str | None = None) -> Tensor:
     """1 / (1 + exp(-x)). The result remembers x as its `logits`."""
     return _core.sigmoid(x)
 
 
-def softplus(x: Any, name: str | None = None) -> Any:
+def softplus(features: Any, name: str | None = None) -> Tensor:
     """log(1 + exp(x))."""
-    return _core.softplus(x)
+    return _core.softplus(features)
 
 
-def softsign(x: Any, name: str | None = None) -> Any:
+def softsign(features: Any, name: str | None = None) -> Tensor:
     """x / (1 + |x|)."""
-    return _core.softsign(x)
+    return _core.softsign(features)
 
 
-def softmax(logits: Any, axis: int | None = None, name: str | None = None) -> Any:
+def softmax(logits: Any, axis: int | None = None, name: str | None = None) -> Tensor:
     """exp(x) / sum exp(x) along an axis, default the last. The result remembers x as its `logits`."""
     return _core.softmax(logits, axis=-1 if axis is None else axis)
 
 
-def log_softmax(logits: Any, axis: int | None = None, name: str | None = None) -> Any:
+def log_softmax(logits: Any, axis: int | None = None, name: str | None = None) -> Tensor:
     """log(softmax(x)), without its overflow."""
     return _core.log_softmax(logits, axis=-1 if axis is None else axis)
 
 
-def sign(x: Any, name: str | None = None) -> Any:
+def sign(x: Any, name: str | None = None) -> Tensor:
     """-1, 0 or 1."""
     return _core.sign(x)
 
 
-def round(x: Any, name: str | None = None) -> Any:  # noqa: A001
+def round(x: Any, name: str | None = None) -> Tensor:  # noqa: A001
     """To the nearest whole number, halves to the even one.
 
     >>> import cnnexplain as tf
@@ -171,48 +151,71 @@ def round(x: Any, name: str | None = None) -> Any:  # noqa: A001
 rint = round
 
 
-def floor(x: Any, name: str | None = None) -> Any:
+def floor(x: Any, name: str | None = None) -> Tensor:
     """The greatest whole number not above x."""
     return _core.floor(x)
 
 
-def ceil(x: Any, name: str | None = None) -> Any:
+def ceil(x: Any, name: str | None = None) -> Tensor:
     """The least whole number not below x."""
     return _core.ceil(x)
 
 
-def is_nan(x: Any, name: str | None = None) -> Any:
+def is_nan(x: Any, name: str | None = None) -> Tensor:
     """True where x is NaN."""
-    x = tensor(x)
-    return _core.not_equal(x, x)
+    return _core.isnan(x)
 
 
-def is_inf(x: Any, name: str | None = None) -> Any:
+def is_inf(x: Any, name: str | None = None) -> Tensor:
     """True where x is infinite."""
-    return _core.equal(_core.abs(tensor(x)), float("inf"))
+    return _core.isinf(x)
 
 
-def is_finite(x: Any, name: str | None = None) -> Any:
+def is_finite(x: Any, name: str | None = None) -> Tensor:
     """True where x is neither infinite nor NaN."""
-    return _core.less(_core.abs(tensor(x)), float("inf"))
+    return _core.isfinite(x)
 
 
 def cumsum(
     x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False, name: str | None = None
-) -> Any:
+) -> Tensor:
     """Sums up to each element; `exclusive`: without it; `reverse`: from the end.
 
     >>> import cnnexplain as tf
     >>> tf.cumsum([1, 2, 3], exclusive=True).numpy()
     array([0, 1, 3], dtype=int32)
     """
-    return _core.cumsum(x, axis=axis, exclusive=exclusive, reverse=reverse)
+    return _core.cumsum(x, axis=number(axis, "axis"), exclusive=exclusive, reverse=reverse)
+
+
+def cumprod(
+    x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False, name: str | None = None
+) -> Tensor:
+    """Products up to each element; `exclusive`: without it; `reverse`: from the end.
+
+    >>> import cnnexplain as tf
+    >>> tf.math.cumprod([2, 3, 4]).numpy()
+    array([ 2,  6, 24], dtype=int32)
+    """
+    return _core.cumprod(x, axis=number(axis, "axis"), exclusive=exclusive, reverse=reverse)
+
+
+def cumulative_logsumexp(
+    x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False, name: str | None = None
+) -> Tensor:
+    """log of the cumulative sums of exp(x)."""
+    x = tensor(x)
+    place = axis_of(axis, len(x.shape))
+    most = _core.stop_gradient(_core.reduce_max(x, axis=[place], keepdims=True))
+    most = _core.where(most, 0, _core.isfinite(most))
+    total = _core.cumsum(_core.exp(_core.subtract(x, most)), axis=place, exclusive=exclusive, reverse=reverse)
+    return _core.add(_core.log(total), most)
 
 
 # two inputs
 
 
-def add(x: Any, y: Any, name: str | None = None) -> Any:
+def add(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x + y.
 
     >>> import cnnexplain as tf
@@ -222,17 +225,17 @@ def add(x: Any, y: Any, name: str | None = None) -> Any:
     return _core.add(*_pair(x, y))
 
 
-def subtract(x: Any, y: Any, name: str | None = None) -> Any:
+def subtract(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x - y."""
     return _core.subtract(*_pair(x, y))
 
 
-def multiply(x: Any, y: Any, name: str | None = None) -> Any:
+def multiply(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x * y, element by element."""
     return _core.multiply(*_pair(x, y))
 
 
-def divide(x: Any, y: Any, name: str | None = None) -> Any:
+def divide(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x / y. Whole numbers give float64, uint8 and int8 float32.
 
     >>> import cnnexplain as tf
@@ -246,14 +249,15 @@ def divide(x: Any, y: Any, name: str | None = None) -> Any:
 
 
 truediv = divide
+realdiv = divide
 
 
-def floordiv(x: Any, y: Any, name: str | None = None) -> Any:
+def floordiv(x: Any, y: Any, name: str | None = None) -> Tensor:
     """The greatest whole number not above x / y."""
     return _core.floor_divide(*_pair(x, y))
 
 
-def floormod(x: Any, y: Any, name: str | None = None) -> Any:
+def floormod(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x - y * floor(x / y): it has the sign of y."""
     return _core.floor_mod(*_pair(x, y))
 
@@ -261,7 +265,48 @@ def floormod(x: Any, y: Any, name: str | None = None) -> Any:
 mod = floormod
 
 
-def divide_no_nan(x: Any, y: Any, name: str | None = None) -> Any:
+def truncatediv(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x / y of whole numbers, rounded towards 0."""
+    first, second = (tensor(value) for value in _pair(x, y))
+    size = _core.floor_divide(_core.abs(first), _core.abs(second))
+    return _core.multiply(size, _core.multiply(_core.sign(first), _core.sign(second)))
+
+
+def truncatemod(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x - y * (x / y rounded towards 0): it has the sign of x."""
+    first, second = (tensor(value) for value in _pair(x, y))
+    rest = _core.floor_mod(_core.abs(first), _core.abs(second))
+    return _core.multiply(_core.sign(first), rest)
+
+
+def is_non_decreasing(x: Any, name: str | None = None) -> Tensor:
+    """Is no element greater than the next, in the order of the flattened tensor?"""
+    flat = values(tensor(x), "x").reshape(-1)
+    return _core.tensor(bool((flat[1:] >= flat[:-1]).all()))
+
+
+def is_strictly_increasing(x: Any, name: str | None = None) -> Tensor:
+    """Is every element less than the next, in the order of the flattened tensor?"""
+    flat = values(tensor(x), "x").reshape(-1)
+    return _core.tensor(bool((flat[1:] > flat[:-1]).all()))
+
+
+def invert_permutation(x: Any, name: str | None = None) -> Tensor:
+    """The permutation that undoes x."""
+    order = values(tensor(x), "x")
+    if order.ndim != 1 or sorted(order.tolist()) != list(range(len(order))):
+        raise ValueError(f"`x` must hold 0..n-1, each once. Received: x={order.tolist()}")
+    return _core.tensor(np.argsort(order), tensor(x).dtype.name)
+
+
+def scalar_mul(scalar: Any, x: Any, name: str | None = None) -> Tensor:
+    """scalar * x."""
+    if np.ndim(scalar):
+        raise ValueError(f"`scalar` must be a number. Received: scalar={scalar}")
+    return multiply(scalar, x)
+
+
+def divide_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x / y, 0 where y is 0."""
     first, second = (tensor(value) for value in _pair(x, y))
     zero = _core.equal(second, 0)
@@ -269,18 +314,65 @@ def divide_no_nan(x: Any, y: Any, name: str | None = None) -> Any:
     return _core.where(0, quotient, zero)
 
 
-def multiply_no_nan(x: Any, y: Any, name: str | None = None) -> Any:
+def reciprocal_no_nan(x: Any, name: str | None = None) -> Tensor:
+    """1 / x, 0 where x is 0."""
+    return divide_no_nan(1, x)
+
+
+def multiply_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x * y, 0 where y is 0 even if x is infinite or NaN."""
     first, second = (tensor(value) for value in _pair(x, y))
-    return _core.where(0, _core.multiply(first, second), _core.equal(second, 0))
+    lost = _core.logical_and(_core.equal(second, 0), _core.logical_not(_core.isfinite(first)))
+    return _core.multiply(_core.where(0, first, lost), second)
 
 
-def pow(x: Any, y: Any, name: str | None = None) -> Any:  # noqa: A001
+def xlogy(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x * log(y), 0 where x is 0."""
+    return _times_log(_core.log, x, y)
+
+
+def xlog1py(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x * log(1 + y), 0 where x is 0."""
+    return _times_log(_core.log1p, x, y)
+
+
+def xdivy(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x / y, 0 where x is 0."""
+    first, second = (tensor(value) for value in _pair(x, y))
+    zero = _core.equal(first, 0)
+    return _core.where(0, _core.divide(first, _core.where(1, second, zero)), zero)
+
+
+def _times_log(log_: Any, x: Any, y: Any) -> Any:
+    first, second = (tensor(value) for value in _pair(x, y))
+    zero = _core.equal(first, 0)
+    return _core.where(0, _core.multiply(first, log_(_core.where(1, second, zero))), zero)
+
+
+def polyval(coeffs: Sequence[Any], x: Any, name: str | None = None) -> Tensor:
+    """coeffs[0] x^n + ... + coeffs[n], by Horner's scheme.
+
+    >>> import cnnexplain as tf
+    >>> float(tf.math.polyval([2.0, 0.0, 1.0], 3.0))
+    19.0
+    """
+    if not isinstance(coeffs, list):
+        raise ValueError(f"`coeffs` must be a list. Received: coeffs={coeffs}")
+    x = tensor(x)
+    if not coeffs:
+        return _core.multiply(x, 0)
+    total = tensor(coeffs[0], x.dtype)
+    for coefficient in coeffs[1:]:
+        total = _core.add(_core.multiply(total, x), coefficient)
+    return total
+
+
+def pow(x: Any, y: Any, name: str | None = None) -> Tensor:  # noqa: A001
     """x to the power y."""
     return _core.pow(*_pair(x, y))
 
 
-def maximum(x: Any, y: Any, name: str | None = None) -> Any:
+def maximum(x: Any, y: Any, name: str | None = None) -> Tensor:
     """The greater of two; where equal the gradient goes to x. `maximum(x, 0)` counts as a ReLU in
     explanations.
 
@@ -291,67 +383,67 @@ def maximum(x: Any, y: Any, name: str | None = None) -> Any:
     return _core.maximum(*_pair(x, y))
 
 
-def minimum(x: Any, y: Any, name: str | None = None) -> Any:
+def minimum(x: Any, y: Any, name: str | None = None) -> Tensor:
     """The smaller of two; where equal the gradient goes to x."""
     return _core.minimum(*_pair(x, y))
 
 
-def squared_difference(x: Any, y: Any, name: str | None = None) -> Any:
+def squared_difference(x: Any, y: Any, name: str | None = None) -> Tensor:
     """(x - y) * (x - y)."""
     return _core.squared_difference(*_pair(x, y))
 
 
-def equal(x: Any, y: Any, name: str | None = None) -> Any:
+def equal(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x == y, element by element."""
     return _core.equal(*_pair(x, y))
 
 
-def not_equal(x: Any, y: Any, name: str | None = None) -> Any:
+def not_equal(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x != y, element by element."""
     return _core.not_equal(*_pair(x, y))
 
 
-def greater(x: Any, y: Any, name: str | None = None) -> Any:
+def greater(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x > y, element by element."""
     return _core.greater(*_pair(x, y))
 
 
-def greater_equal(x: Any, y: Any, name: str | None = None) -> Any:
+def greater_equal(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x >= y, element by element."""
     return _core.greater_equal(*_pair(x, y))
 
 
-def less(x: Any, y: Any, name: str | None = None) -> Any:
+def less(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x < y, element by element."""
     return _core.less(*_pair(x, y))
 
 
-def less_equal(x: Any, y: Any, name: str | None = None) -> Any:
+def less_equal(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x <= y, element by element."""
     return _core.less_equal(*_pair(x, y))
 
 
-def logical_and(x: Any, y: Any, name: str | None = None) -> Any:
+def logical_and(x: Any, y: Any, name: str | None = None) -> Tensor:
     """Both hold."""
     return _core.logical_and(*_pair(x, y))
 
 
-def logical_or(x: Any, y: Any, name: str | None = None) -> Any:
+def logical_or(x: Any, y: Any, name: str | None = None) -> Tensor:
     """At least one holds."""
     return _core.logical_or(*_pair(x, y))
 
 
-def logical_not(x: Any, name: str | None = None) -> Any:
+def logical_not(x: Any, name: str | None = None) -> Tensor:
     """It does not hold."""
     return _core.logical_not(x)
 
 
-def logical_xor(x: Any, y: Any, name: str = "LogicalXor") -> Any:
+def logical_xor(x: Any, y: Any, name: str = "LogicalXor") -> Tensor:
     """Exactly one holds."""
     return _core.not_equal(*_pair(x, y))
 
 
-def add_n(inputs: Sequence[Any], name: str | None = None) -> Any:
+def add_n(inputs: Sequence[Any], name: str | None = None) -> Tensor:
     """The sum of tensors of one shape.
 
     >>> import cnnexplain as tf
@@ -367,10 +459,14 @@ def add_n(inputs: Sequence[Any], name: str | None = None) -> Any:
     return total
 
 
-accumulate_n = add_n
+def accumulate_n(
+    inputs: Sequence[Any], shape: Any = None, tensor_dtype: Any = None, name: str | None = None
+) -> Tensor:
+    """`add_n`."""
+    return add_n(inputs)
 
 
-def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None) -> Any:
+def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None) -> Tensor:
     """Not below and not above the limits; gradients pass where t is between them.
 
     >>> import cnnexplain as tf
@@ -384,7 +480,7 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | 
 
 def l2_normalize(
     x: Any, axis: Any = None, epsilon: float = 1e-12, name: str | None = None, dim: Any = None
-) -> Any:
+) -> Tensor:
     """x / sqrt(max(sum(x * x), epsilon)), the sum over the axes.
 
     >>> import cnnexplain as tf
@@ -396,5 +492,14 @@ def l2_normalize(
     return _core.multiply(x, _core.rsqrt(_core.maximum(total, float(epsilon))))
 
 
-__all__ = [*_names.defined(__name__), *_reductions, "top_k"]
+__all__ = [
+    *_names.defined(__name__),
+    *_reductions,
+    *_angles,
+    "segment_mean",
+    "segment_sum",
+    "top_k",
+    "unsorted_segment_mean",
+    "unsorted_segment_sum",
+]
 __getattr__ = _names.missing(__name__)

@@ -3,66 +3,52 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core
-from ._convert import axis_of, cut, dtype_name, is_symbol, number, tensor, values
+from ._convert import cut, dtype_name, number, tensor, values
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+
+def _way(values: Any, axis: Any, direction: Any) -> tuple[Any, dict[str, Any]]:
+    if direction.upper() not in ("ASCENDING", "DESCENDING"):
+        raise ValueError(
+            f"`direction` must be one of: ASCENDING, DESCENDING. Received: direction={direction!r}"
+        )
+    return tensor(values), {"axis": number(axis, "axis"), "descending": direction.upper() == "DESCENDING"}
 
 
 def argsort(
     values: Any, axis: int = -1, direction: str = "ASCENDING", stable: bool = False, name: str | None = None
-) -> Any:
+) -> Tensor:
     """The order that sorts along an axis, int32; equal values keep their order.
 
     >>> import cnnexplain as tf
     >>> tf.argsort([3, 1, 2]).numpy()
     array([1, 2, 0], dtype=int32)
     """
-    if direction.upper() not in ("ASCENDING", "DESCENDING"):
-        raise ValueError(
-            f"`direction` must be one of: ASCENDING, DESCENDING. Received: direction={direction!r}"
-        )
-    down = direction.upper() == "DESCENDING"
-
-    def order(x: Any) -> Any:
-        array = np.asarray(x)
-        if not down:
-            return np.argsort(array, axis=axis, kind="stable").astype(np.int32)
-        flipped = np.argsort(np.flip(array, axis), axis=axis, kind="stable")  # stable from the other end
-        return (array.shape[axis] - 1 - np.flip(flipped, axis)).astype(np.int32)
-
-    x = tensor(values)
-    axis_of(axis, len(x.shape))
-    if is_symbol(x):
-        return _core.python(order, x, shape=list(x.shape), dtype="int32")
-    return _core.tensor(order(x))
+    x, way = _way(values, axis, direction)
+    return _core.sort(x, **way)[1]
 
 
-def take_along_last(x: Any, indices: Any) -> Any:
-    """x[..., indices], each row with its own indices."""
-    return _core.gather(x, indices, axis=len(x.shape) - 1, batch_dims=len(x.shape) - 1)
-
-
-def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: str | None = None) -> Any:
-    """Sorted along an axis. Gradients pass to the elements.
+def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: str | None = None) -> Tensor:
+    """Sorted along an axis; a NaN counts as greater than every number. Gradients pass to the elements.
 
     >>> import cnnexplain as tf
     >>> tf.sort([3.0, 1.0, 2.0], direction="DESCENDING").numpy()
     array([3., 2., 1.], dtype=float32)
     """
-    x = tensor(values)
-    rank = len(x.shape)
-    place = axis_of(axis, rank)
-    swap = [i for i in range(rank) if i != place] + [place]
-    last = _core.transpose(x, perm=swap) if place != rank - 1 else x
-    ordered = take_along_last(last, argsort(last, -1, direction))
-    return _core.transpose(ordered, perm=list(np.argsort(swap))) if place != rank - 1 else ordered
+    x, way = _way(values, axis, direction)
+    return _core.sort(x, **way)[0]
 
 
 TopK = namedtuple("TopK", ("values", "indices"))
 Unique = namedtuple("Unique", ("y", "idx"))
+UniqueWithCounts = namedtuple("UniqueWithCounts", ("y", "idx", "count"))
 
 
 def top_k(
@@ -83,11 +69,8 @@ def top_k(
             "`k` must be at most the length of the last axis. Received: "
             f"k={count}, input.shape={tuple(x.shape)}"
         )
-    order = argsort(x, -1, "DESCENDING")
-    places = cut(order, len(x.shape) - 1, 0, count)
-    if index_type != "int32":
-        places = _core.cast(places, dtype=dtype_name(index_type))
-    return TopK(take_along_last(x, places), places)
+    most, places = (cut(part, len(x.shape) - 1, 0, count) for part in _core.sort(x, descending=True))
+    return TopK(most, places if index_type == "int32" else _core.cast(places, dtype=dtype_name(index_type)))
 
 
 def unique(x: Any, out_idx: Any = "int32", name: str | None = None) -> Unique:
@@ -97,19 +80,32 @@ def unique(x: Any, out_idx: Any = "int32", name: str | None = None) -> Unique:
     >>> tf.unique([5, 3, 5]).y.numpy()
     array([5, 3], dtype=int32)
     """
+    found, rank, _ = unique_with_counts(x, out_idx)
+    return Unique(found, rank)
+
+
+def unique_with_counts(x: Any, out_idx: Any = "int32", name: str | None = None) -> UniqueWithCounts:
+    """`unique`, and how often each value occurs."""
     array = values(tensor(x), "x")
     if array.ndim != 1:
         raise ValueError(f"`x` must have one dimension. Received: x.shape={array.shape}")
-    found, first, inverse = np.unique(array, return_index=True, return_inverse=True)
+    found, first, inverse, counts = np.unique(
+        array, return_index=True, return_inverse=True, return_counts=True
+    )
     order = np.argsort(first, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    return Unique(_core.tensor(found[order]), _core.tensor(rank[inverse.reshape(-1)], dtype_name(out_idx)))
+    kind = dtype_name(out_idx)
+    return UniqueWithCounts(
+        _core.tensor(found[order]),
+        _core.tensor(rank[inverse.reshape(-1)], kind),
+        _core.tensor(counts[order], kind),
+    )
 
 
 def searchsorted(
     sorted_sequence: Any, values: Any, side: str = "left", out_type: Any = "int32", name: str | None = None
-) -> Any:
+) -> Tensor:
     """Where each value would be put in a sorted vector."""
     row, wanted = np.asarray(tensor(sorted_sequence)), np.asarray(tensor(values))
     if row.ndim != 1:

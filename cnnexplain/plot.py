@@ -243,6 +243,47 @@ def lecture_panels(
     return figure
 
 
+def history(history: Any, names: Sequence[str] | None = None) -> Figure:
+    """The curves of a training: a panel for each quantity, with that of the validation dashed.
+
+    Args:
+        history: what `fit` returned, or a dict of lists.
+        names: the quantities, e.g. ["loss"]; None: all.
+
+    Returns:
+        A matplotlib figure.
+
+    >>> axes = history({"loss": [2.0, 1.0], "val_loss": [2.5, 1.5]}).axes
+    >>> [(line.get_label(), line.get_linestyle()) for line in axes[0].lines]
+    [('training', '-'), ('validation', '--')]
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    values = dict(getattr(history, "history", history))
+    own = [name for name in values if not name.startswith("val_") or name[4:] not in values]
+    shown = list(names) if names is not None else sorted(own, key=lambda name: (name != "loss", name))
+    unknown = [name for name in shown if name not in values]
+    if unknown or not shown:
+        raise ValueError(f"`names` must be among {sorted(values)}. Received: names={names}")
+    figure = new_figure(4.2 * len(shown), 3.2, "constrained")
+    for place, name in enumerate(shown):
+        axes = figure.add_subplot(1, len(shown), place + 1)
+        for key, label, line in ((name, "training", "-"), (f"val_{name}", "validation", "--")):
+            if key in values:
+                epochs = list(getattr(history, "epoch", ()))
+                if len(epochs) != len(values[key]):  # a validation that was not in every epoch
+                    epochs = list(range(len(values[key])))
+                marker = "o" if len(epochs) == 1 else None
+                axes.plot([epoch + 1 for epoch in epochs], values[key], line, label=label, marker=marker)
+        axes.set_title(name.replace("_", " "))
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        if f"val_{name}" in values:
+            axes.legend()
+    return figure
+
+
 def picture_rows(rows: Sequence[tuple[str, Sequence[tuple[str, np.ndarray, str | None]]]]) -> Figure:
     """Rows of plain pictures, uint8 or floats in [0,1]: (label, [(title, image, cmap), ...])."""
     columns = max(len(panels) for _, panels in rows)

@@ -4,14 +4,20 @@ threads.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core, _names
 from ._convert import dtype_name, number, shape_list, tensor, values
+from .tensor import Variable
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
 
 _MASK = (1 << 63) - 1
 
@@ -24,6 +30,7 @@ class _State:
         self.seed: int | None = None
         self.fresh = int.from_bytes(os.urandom(7), "little")
         self.draws: dict[int | None, int] = {}
+        self.sources: dict[int | None, Source] = {}
 
 
 _state = _State()
@@ -42,6 +49,8 @@ def set_seed(seed: Any) -> None:
     with _state.lock:
         _state.seed = number(seed, "seed")
         _state.draws = {}
+        for given, source in _state.sources.items():
+            source.state.assign(np.array([_mixed(_key(given), 7), 0], np.int64))
 
 
 def _mixed(*numbers: int) -> int:
@@ -53,18 +62,103 @@ def _mixed(*numbers: int) -> int:
     return mixed
 
 
+class Source:
+    """The draws of one seed in programs: `state` is the variable (key, counter) that each run moves on."""
+
+    def __init__(self, key: int):
+        self.state = Variable(np.array([key, 0], np.int64), trainable=False, name="random_state")
+
+
+# Set by keras/tracing.py: the symbol of a source's next draw in the program being built, or None.
+traced: Callable[[Callable[[], Source]], Any] | None = None
+
+
+class Stream:
+    """Random draws that do not depend on what other threads draw: inside it, those of this thread.
+
+    Args:
+        key: Decides the draws without a seed; `fork` gives one.
+        place: Numbers that decide the draws with a seed, together with it: which iteration, which element.
+    """
+
+    def __init__(self, key: int, *place: int):
+        self.key = key
+        self.place = place
+        self.draws: dict[int | None, int] = {}
+        self.outer: Stream | None = None
+
+    def draw(self, seed: int | None) -> tuple[int, int]:
+        """(key, counter) of the next draw."""
+        count = self.draws.get(seed, 0)
+        self.draws[seed] = count + 1
+        if seed is None:
+            return _mixed(self.key, 4), count
+        return _mixed(_state.seed or 0, 5, seed, *self.place), count
+
+    def __enter__(self) -> Stream:
+        self.outer = _local.stream
+        _local.stream = self
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        _local.stream = self.outer
+
+
+class _Local(threading.local):
+    stream: Stream | None = None
+    fixed: Any = None
+
+
+_local = _Local()
+
+
+def stream() -> Stream | None:
+    """The stream that this thread draws from."""
+    return _local.stream
+
+
+def fork() -> int:
+    """A key for a new stream."""
+    return _mixed(*(int(part) for part in np.asarray(draw())))
+
+
+def order(seed: Any, iteration: int) -> np.random.Generator:
+    """The generator that orders a data set in one iteration; one seed orders several data sets alike."""
+    if seed is None:
+        return generator()
+    return np.random.default_rng([_mixed(_state.seed or 0, 6, number(seed, "seed")), iteration])
+
+
 def draw(seed: Any = None) -> Any:
     """The (seed, counter) of the next draw, int64: without a seed of the global one."""
+    if _local.fixed is not None:
+        return _local.fixed
     given = None if seed is None else number(seed, "seed")
+    symbol = None if traced is None else traced(lambda: _source(given))
+    if symbol is not None:
+        return symbol
+    inside = _local.stream
+    if inside is not None:
+        return _core.tensor(np.array(inside.draw(given), np.int64))
     with _state.lock:
         count = _state.draws.get(given, 0)
         _state.draws[given] = count + 1
-        base = _state.seed
-    if given is None:
-        key = _mixed(_state.fresh if base is None else base, 1)
-    else:
-        key = _mixed(0 if base is None else base, 2, given)
-    return _core.tensor(np.array([key, count], np.int64))
+    return _core.tensor(np.array([_key(given), count], np.int64))
+
+
+def _key(seed: int | None) -> int:
+    base = _state.seed
+    if seed is None:
+        return _mixed(_state.fresh if base is None else base, 1)
+    return _mixed(0 if base is None else base, 2, seed)
+
+
+def _source(seed: int | None) -> Source:
+    """The source of a seed; its draws are others than those outside of programs."""
+    with _state.lock:
+        if seed not in _state.sources:
+            _state.sources[seed] = Source(_mixed(_key(seed), 7))
+        return _state.sources[seed]
 
 
 def generator(seed: Any = None) -> np.random.Generator:
@@ -77,6 +171,16 @@ def _stateless(seed: Any) -> Any:
     if pair.shape != (2,):
         raise ValueError(f"`seed` must have two numbers. Received: seed={seed}")
     return _core.tensor(np.array([_mixed(3, int(pair[0]), int(pair[1])), 0], np.int64))
+
+
+@contextlib.contextmanager
+def fixed(seed: Any) -> Iterator[None]:
+    """Within it every draw of this thread is the one of a seed of two numbers."""
+    before, _local.fixed = _local.fixed, _stateless(seed)
+    try:
+        yield
+    finally:
+        _local.fixed = before
 
 
 def _float(dtype: Any) -> str:
@@ -107,7 +211,7 @@ def normal(
     dtype: Any = "float32",
     seed: Any = None,
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """Values of a normal distribution.
 
     >>> import cnnexplain as tf
@@ -124,7 +228,7 @@ def truncated_normal(
     dtype: Any = "float32",
     seed: Any = None,
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """Values of a normal distribution, none further than two standard deviations from the mean."""
     return _normal(_core.random_truncated_normal, draw(seed), shape, mean, stddev, dtype)
 
@@ -156,7 +260,7 @@ def uniform(
     dtype: Any = "float32",
     seed: Any = None,
     name: str | None = None,
-) -> Any:
+) -> Tensor:
     """Values in [minval, maxval), all alike likely; maxval is 1 for float types.
 
     >>> import cnnexplain as tf
@@ -167,11 +271,108 @@ def uniform(
     return _uniform(draw(seed), shape, minval, maxval, dtype)
 
 
+class Generator:
+    """Draws of its own: a variable (key, counter) that each draw moves on.
+
+    >>> import cnnexplain as tf
+    >>> first, second = (tf.random.Generator.from_seed(1).normal((2,)) for _ in range(2))
+    >>> bool(tf.reduce_all(first == second))
+    True
+    """
+
+    def __init__(self, key: int):
+        self._source = Source(key)
+
+    @classmethod
+    def from_seed(cls, seed: Any, alg: Any = None) -> Generator:
+        """The generator of a number."""
+        return cls(_mixed(8, number(seed, "seed")))
+
+    @classmethod
+    def from_non_deterministic_state(cls, alg: Any = None) -> Generator:
+        """A generator unlike any other."""
+        return cls(_mixed(9, int.from_bytes(os.urandom(7), "little")))
+
+    @property
+    def state(self) -> Any:
+        """The variable (key, counter)."""
+        return self._source.state
+
+    def _draw(self) -> Any:
+        symbol = None if traced is None else traced(lambda: self._source)
+        if symbol is not None:
+            return symbol
+        now = np.array(self.state)
+        self.state.assign(now + np.array([0, 1], np.int64))
+        return _core.tensor(now)
+
+    def reset_from_seed(self, seed: Any) -> None:
+        """Begins again as `from_seed(seed)` does."""
+        self.state.assign(np.array([_mixed(8, number(seed, "seed")), 0], np.int64))
+
+    def normal(
+        self,
+        shape: Any,
+        mean: Any = 0.0,
+        stddev: Any = 1.0,
+        dtype: Any = "float32",
+        name: str | None = None,
+    ) -> Any:
+        """Values of a normal distribution."""
+        return _normal(_core.random_normal, self._draw(), shape, mean, stddev, dtype)
+
+    def truncated_normal(
+        self,
+        shape: Any,
+        mean: Any = 0.0,
+        stddev: Any = 1.0,
+        dtype: Any = "float32",
+        name: str | None = None,
+    ) -> Any:
+        """Values of a normal distribution, none further than two standard deviations from the mean."""
+        return _normal(_core.random_truncated_normal, self._draw(), shape, mean, stddev, dtype)
+
+    def uniform(
+        self,
+        shape: Any,
+        minval: Any = 0,
+        maxval: Any = None,
+        dtype: Any = "float32",
+        name: str | None = None,
+    ) -> Any:
+        """Values in [minval, maxval), all alike likely."""
+        return _uniform(self._draw(), shape, minval, maxval, dtype)
+
+    def make_seeds(self, count: int = 1) -> Any:
+        """Seeds for the stateless functions, int64 (2, count)."""
+        row = _uniform(self._draw(), [1, number(count, "count")], 0, 1 << 53, "int64")
+        return _core.concat(row, _core.multiply(row, 0), axis=0)
+
+
 def stateless_normal(
-    shape: Any, seed: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = "float32", name: str | None = None
-) -> Any:
+    shape: Any,
+    seed: Any,
+    mean: Any = 0.0,
+    stddev: Any = 1.0,
+    dtype: Any = "float32",
+    name: str | None = None,
+    alg: str = "auto_select",
+) -> Tensor:
     """`normal` that depends on its seed of two numbers alone."""
     return _normal(_core.random_normal, _stateless(seed), shape, mean, stddev, dtype)
+
+
+def stateless_truncated_normal(
+    shape: Any,
+    seed: Any,
+    mean: Any = 0.0,
+    stddev: Any = 1.0,
+    dtype: Any = "float32",
+    name: str | None = None,
+    alg: str = "auto_select",
+) -> Tensor:
+    """`truncated_normal` that depends on its seed of two numbers alone."""
+    return _normal(_core.random_truncated_normal, _stateless(seed), shape, mean, stddev, dtype)
 
 
 def stateless_uniform(
@@ -181,12 +382,13 @@ def stateless_uniform(
     maxval: Any = None,
     dtype: Any = "float32",
     name: str | None = None,
-) -> Any:
+    alg: str = "auto_select",
+) -> Tensor:
     """`uniform` that depends on its seed of two numbers alone."""
     return _uniform(_stateless(seed), shape, minval, maxval, dtype)
 
 
-def shuffle(value: Any, seed: Any = None, name: str | None = None) -> Any:
+def shuffle(value: Any, seed: Any = None, name: str | None = None) -> Tensor:
     """The slices along the first axis in random order.
 
     >>> import cnnexplain as tf
@@ -194,17 +396,26 @@ def shuffle(value: Any, seed: Any = None, name: str | None = None) -> Any:
     [1, 2, 3]
     """
     x = tensor(value)
-    return _core.gather(x, generator(seed).permutation(x.shape[0]).astype(np.int64), axis=0)
+    if x.shape[0] is None:
+        raise ValueError(f"`value` must have a known first axis. Received: value.shape={tuple(x.shape)}")
+    keys = _core.random_uniform(draw(seed), shape=[x.shape[0]], low=0.0, high=1.0, dtype="float64")
+    return _core.gather(x, _core.sort(keys)[1], axis=0)
 
 
 def categorical(
     logits: Any, num_samples: Any, dtype: Any = "int64", seed: Any = None, name: str | None = None
-) -> Any:
+) -> Tensor:
     """`num_samples` classes for each row of logits (n, classes), drawn by its softmax."""
-    rows = values(tensor(logits), "logits").astype(np.float64)
-    noise = generator(seed).gumbel(size=(rows.shape[0], number(num_samples, "num_samples"), rows.shape[1]))
-    return _core.tensor((rows[:, None, :] + noise).argmax(axis=-1), dtype_name(dtype))
+    rows = _core.cast(tensor(logits), dtype="float64")
+    if len(rows.shape) != 2 or None in rows.shape:
+        raise ValueError(f"`logits` must have shape (n, classes). Received: {tuple(rows.shape)}")
+    size = [rows.shape[0], number(num_samples, "num_samples"), rows.shape[1]]
+    unit = _core.random_uniform(draw(seed), shape=size, low=0.0, high=1.0, dtype="float64")
+    noise = _core.negative(_core.log(_core.negative(_core.log(unit))))
+    scores = _core.add(_core.reshape(rows, shape=[size[0], 1, size[2]]), noise)
+    return _core.argmax(scores, axis=2, output_type=dtype_name(dtype))
 
 
-__all__ = [name for name in _names.defined(__name__) if name not in ("draw", "generator")]
+_OWN = {"Source", "Stream", "fixed", "stream", "fork", "order", "draw", "generator"}  # for the package
+__all__ = [name for name in _names.defined(__name__) if name not in _OWN]
 __getattr__ = _names.missing(__name__)

@@ -274,7 +274,7 @@ def index(t: Tensor, key: tuple) -> Tensor:
     """t[key] for a key that holds boolean masks or integer arrays, one behind the other.
 
     Integers, slices and new axes beside them are applied first; then one gather takes the positions. Several
-    integer arrays must lead the key and meet by broadcasting, as in NumPy.
+    integer arrays meet by broadcasting, as in NumPy.
     """
     arrays = [i for i, item in enumerate(key) if _is_array_key(item)]
     if arrays[-1] - arrays[0] + 1 != len(arrays):
@@ -314,10 +314,17 @@ def index(t: Tensor, key: tuple) -> Tensor:
         raise IndexError("a mask cannot stand beside another index array")
     if len(chosen) == 1:
         return _core.gather(x, _wrapped(chosen[0], x.shape[axis], axis), axis=axis)
-    if axis:
-        raise IndexError("several index arrays must come first in the key. Use gather_nd()")
-    wrapped = [_wrapped(c, x.shape[d], d) for d, c in enumerate(chosen)]
-    return _core.gather_nd(x, np.stack(np.broadcast_arrays(*wrapped), axis=-1))
+    sizes = list(x.shape[axis : axis + len(chosen)])
+    wrapped = np.broadcast_arrays(
+        *(_wrapped(c, n, axis + d) for d, (c, n) in enumerate(zip(chosen, sizes, strict=True)))
+    )
+    if not axis:
+        return _core.gather_nd(x, np.stack(wrapped, axis=-1))
+    if None in sizes:
+        raise IndexError(f"index arrays need axes of known length. Received: shape={tuple(x.shape)}")
+    rest = _dims(x.shape[axis + len(chosen) :])
+    flat = _core.reshape(x, shape=[*_dims(x.shape[:axis]), int(np.prod(sizes)), *rest])
+    return _core.gather(flat, np.ravel_multi_index(wrapped, sizes), axis=axis)
 
 
 class _Mask:

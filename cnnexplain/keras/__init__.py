@@ -14,11 +14,12 @@ if TYPE_CHECKING:
         config,
         constraints,
         datasets,
+        dtype_policies,
         initializers,
         layers,
-        learning_rates,
         losses,
         metrics,
+        mixed_precision,
         models,
         ops,
         optimizers,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         tree,
         utils,
     )
+    from .dtype_policies import DTypePolicy, FloatDTypePolicy
     from .initializers import Initializer
     from .layers import Input, InputSpec, Layer
     from .losses import Loss
@@ -38,19 +40,24 @@ if TYPE_CHECKING:
     from .optimizers import Optimizer
     from .random import SeedGenerator
     from .regularizers import Regularizer
+    from .symbol import KerasTensor
+    from .variable import Variable
 
 __version__ = "3.15.1"
 
 _MODULES = (
     "activations", "applications", "backend", "callbacks", "config", "constraints", "datasets",
-    "initializers", "layers", "learning_rates", "losses", "metrics", "models", "ops", "optimizers",
-    "preprocessing", "random", "regularizers", "saving", "tracing", "tree", "utils",
+    "dtype_policies", "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops",
+    "optimizers", "preprocessing", "random", "regularizers", "saving", "tracing", "tree", "utils",
 )  # fmt: skip
 _NAMES = {
+    "DTypePolicy": "dtype_policies",
+    "FloatDTypePolicy": "dtype_policies",
     "Functional": "models",
     "Initializer": "initializers",
     "Input": "layers",
     "InputSpec": "layers",
+    "KerasTensor": "symbol",
     "Layer": "layers",
     "Loss": "losses",
     "Metric": "metrics",
@@ -59,14 +66,16 @@ _NAMES = {
     "Regularizer": "regularizers",
     "SeedGenerator": "random",
     "Sequential": "models",
+    "Variable": "variable",
 }
 
 __all__ = [
-    "Functional", "Initializer", "Input", "InputSpec", "Layer", "Loss", "Metric", "Model", "Optimizer",
-    "Regularizer", "SeedGenerator", "Sequential", "activations", "applications", "backend", "callbacks",
-    "config", "constraints", "datasets", "initializers", "layers", "learning_rates", "losses", "metrics",
-    "models", "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "tracing",
-    "tree", "utils",
+    "DTypePolicy", "FloatDTypePolicy", "Functional", "Initializer", "Input", "InputSpec", "KerasTensor",
+    "Layer", "Loss", "Metric", "Model", "Optimizer", "Regularizer", "SeedGenerator", "Sequential",
+    "Variable", "activations", "applications", "backend", "callbacks", "config", "constraints",
+    "datasets", "dtype_policies", "initializers", "layers", "losses", "metrics", "mixed_precision",
+    "models", "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "tracing", "tree",
+    "utils",
 ]  # fmt: skip
 
 

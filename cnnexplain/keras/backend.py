@@ -3,30 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnnexplain import _core
 
 from . import config, naming, tree
-from .config import epsilon, floatx, image_data_format, set_epsilon, set_floatx, set_image_data_format
-from .convert import as_real, as_tensor
+from .config import (
+    epsilon,
+    floatx,
+    image_data_format,
+    set_epsilon,
+    set_floatx,
+    set_image_data_format,
+    standardize_dtype,
+)
+from .convert import as_tensor
 from .losses import binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
 from .naming import get_uid
+from .ops import (
+    abs,
+    all,
+    any,
+    cast,
+    exp,
+    log,
+    max,
+    mean,
+    min,
+    normalize,
+    prod,
+    round,
+    sigmoid,
+    sign,
+    softmax,
+    sqrt,
+    square,
+    stack,
+    std,
+    stop_gradient,
+    sum,
+    tanh,
+    var,
+)
+from .promotion import is_float_dtype, is_int_dtype, result_type
 from .random import normal, uniform
+
+if TYPE_CHECKING:
+    from cnnexplain.tensor import Tensor
 
 __all__ = [
     "abs", "any", "all", "argmax", "argmin", "backend", "batch_flatten", "batch_get_value",
     "batch_set_value", "binary_crossentropy", "cast", "cast_to_floatx", "categorical_crossentropy",
     "clear_session", "clip", "concatenate", "constant", "count_params", "dot", "dtype", "epsilon", "equal",
     "eval", "exp", "expand_dims", "flatten", "floatx", "function", "get_uid", "get_value",
-    "image_data_format", "int_shape", "is_keras_tensor", "l2_normalize", "log", "max", "maximum", "mean",
-    "min", "minimum", "ndim", "one_hot", "ones", "ones_like", "permute_dimensions", "pow", "prod",
-    "random_normal", "random_uniform", "relu", "reshape", "result_type", "round", "set_epsilon",
-    "set_floatx", "set_image_data_format", "set_value", "shape", "sigmoid", "sign", "softmax",
-    "sparse_categorical_crossentropy", "sqrt", "square", "squeeze", "stack", "std", "stop_gradient", "sum",
-    "switch", "tanh", "transpose", "var", "variable", "zeros", "zeros_like",
+    "image_data_format", "int_shape", "is_float_dtype", "is_int_dtype", "is_keras_tensor", "l2_normalize",
+    "log", "max", "maximum", "mean", "min", "minimum", "ndim", "one_hot", "ones", "ones_like",
+    "permute_dimensions", "pow", "prod", "random_normal", "random_uniform", "relu", "reshape",
+    "result_type", "round", "set_epsilon", "set_floatx", "set_image_data_format", "set_value", "shape",
+    "sigmoid", "sign", "softmax", "sparse_categorical_crossentropy", "sqrt", "square", "squeeze", "stack",
+    "standardize_dtype", "std", "stop_gradient", "sum", "switch", "tanh", "transpose", "var", "variable",
+    "zeros", "zeros_like",
 ]  # fmt: skip
 
 
@@ -42,151 +80,87 @@ def clear_session(free_memory: bool = True) -> None:
         _core.clear_caches()
 
 
-def _axes(axis: Any) -> Any:
-    if axis is None:
-        return None
-    return [int(a) for a in axis] if isinstance(axis, (list, tuple)) else [int(axis)]
-
-
-def _reduction(op: str, text: str, real: bool = False) -> Callable:
-    def reduce(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        x = as_real(x) if real else as_tensor(x)
-        return getattr(_core, op)(x, axis=_axes(axis), keepdims=bool(keepdims))
-
-    reduce.__doc__ = text
-    return reduce
-
-
-mean = _reduction("reduce_mean", "The mean over `axis`, or over everything.", real=True)
-sum = _reduction("reduce_sum", "The sum over `axis`, or over everything.")
-max = _reduction("reduce_max", "The maximum over `axis`, or over everything.")
-min = _reduction("reduce_min", "The minimum over `axis`, or over everything.")
-prod = _reduction("reduce_prod", "The product over `axis`, or over everything.")
-any = _reduction("reduce_any", "Whether any value along `axis` is True.")
-all = _reduction("reduce_all", "Whether every value along `axis` is True.")
-
-
-def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The variance over `axis`."""
-    x = as_real(x)
-    centre = _core.reduce_mean(x, axis=_axes(axis), keepdims=True)
-    return _core.reduce_mean(_core.squared_difference(x, centre), axis=_axes(axis), keepdims=bool(keepdims))
-
-
-def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """The standard deviation over `axis`."""
-    return _core.sqrt(var(x, axis, keepdims))
-
-
-def _unary(op: str, text: str) -> Callable:
-    def apply(x: Any) -> Any:
-        return getattr(_core, op)(as_tensor(x))
-
-    apply.__doc__ = text
-    apply.__name__ = op
-    return apply
-
-
-abs = _unary("abs", "Absolute values.")
-square = _unary("square", "Squares.")
-sqrt = _unary("sqrt", "Square roots.")
-exp = _unary("exp", "Exponentials.")
-log = _unary("log", "Natural logarithms.")
-sign = _unary("sign", "Signs.")
-round = _unary("round", "Rounds half to even.")
-sigmoid = _unary("sigmoid", "1 / (1 + exp(-x)).")
-tanh = _unary("tanh", "The hyperbolic tangent.")
-stop_gradient = _unary("stop_gradient", "The value, through which no gradient passes.")
-
-
-def relu(x: Any, alpha: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
+def relu(x: Any, alpha: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
     """max(x, 0) with Keras 2's names."""
     from .activations import relu as activation
 
     return activation(as_tensor(x), negative_slope=alpha, max_value=max_value, threshold=threshold)
 
 
-def softmax(x: Any, axis: int = -1) -> Any:
-    """exp(x) / sum(exp(x)) along `axis`."""
-    return _core.softmax(as_real(x), axis=axis)
-
-
-def clip(x: Any, min_value: float, max_value: float) -> Any:
+def clip(x: Any, min_value: float, max_value: float) -> Tensor:
     """Values below `min_value` raised to it, above `max_value` lowered."""
     low = -np.inf if min_value is None else float(min_value)
     high = np.inf if max_value is None else float(max_value)
     return _core.clip(as_tensor(x), low=low, high=high)
 
 
-def maximum(x: Any, y: Any) -> Any:
+def maximum(x: Any, y: Any) -> Tensor:
     """The larger of the two, element by element."""
     return _core.maximum(as_tensor(x), y)
 
 
-def minimum(x: Any, y: Any) -> Any:
+def minimum(x: Any, y: Any) -> Tensor:
     """The smaller of the two, element by element."""
     return _core.minimum(as_tensor(x), y)
 
 
-def equal(x: Any, y: Any) -> Any:
+def equal(x: Any, y: Any) -> Tensor:
     """Where the two are equal."""
     return _core.equal(as_tensor(x), y)
 
 
-def pow(x: Any, a: Any) -> Any:
+def pow(x: Any, a: Any) -> Tensor:
     """x to the power a."""
     return _core.pow(as_tensor(x), a)
 
 
-def argmax(x: Any, axis: int = -1) -> Any:
+def argmax(x: Any, axis: int = -1) -> Tensor:
     """The place of the largest value along `axis`."""
     return _core.argmax(as_tensor(x), axis=axis)
 
 
-def argmin(x: Any, axis: int = -1) -> Any:
+def argmin(x: Any, axis: int = -1) -> Tensor:
     """The place of the smallest value along `axis`."""
     return _core.argmin(as_tensor(x), axis=axis)
 
 
-def dot(x: Any, y: Any) -> Any:
+def dot(x: Any, y: Any) -> Tensor:
     """The matrix product."""
     return _core.matmul(as_tensor(x), as_tensor(y))
 
 
-def l2_normalize(x: Any, axis: Any = None) -> Any:
+def l2_normalize(x: Any, axis: Any = None) -> Tensor:
     """x over its length along `axis`."""
-    x = as_real(x)
-    total = _core.reduce_sum(_core.square(x), axis=_axes(axis), keepdims=True)
-    return x * _core.rsqrt(_core.maximum(total, 1e-12))
+    return normalize(x, axis, epsilon=1e-6)
 
 
-def reshape(x: Any, shape: Any) -> Any:
+def reshape(x: Any, shape: Any) -> Tensor:
     """The values in another shape."""
     return _core.reshape(as_tensor(x), shape=list(shape))
 
 
-def flatten(x: Any) -> Any:
+def flatten(x: Any) -> Tensor:
     """All values in one axis."""
     return _core.reshape(as_tensor(x), shape=[-1])
 
 
-def batch_flatten(x: Any) -> Any:
+def batch_flatten(x: Any) -> Tensor:
     """(n, ...) as (n, values)."""
     x = as_tensor(x)
     return _core.reshape(x, shape=[x.shape[0] if x.shape[0] is not None else -2, -1])
 
 
-def transpose(x: Any) -> Any:
+def transpose(x: Any) -> Tensor:
     """The axes in reverse order."""
     return _core.transpose(as_tensor(x))
 
 
-def permute_dimensions(x: Any, pattern: Any) -> Any:
+def permute_dimensions(x: Any, pattern: Any) -> Tensor:
     """The axes in the order of `pattern`."""
     return _core.transpose(as_tensor(x), perm=list(pattern))
 
 
-def expand_dims(x: Any, axis: int = -1) -> Any:
+def expand_dims(x: Any, axis: int = -1) -> Tensor:
     """A new axis of size 1."""
     x = as_tensor(x)
     axis = axis % (len(x.shape) + 1)
@@ -194,7 +168,7 @@ def expand_dims(x: Any, axis: int = -1) -> Any:
     return _core.reshape(x, shape=[*sizes[:axis], 1, *sizes[axis:]])
 
 
-def squeeze(x: Any, axis: int) -> Any:
+def squeeze(x: Any, axis: int) -> Tensor:
     """Without an axis of size 1."""
     x = as_tensor(x)
     sizes = [-1 if size is None else size for size in x.shape]
@@ -204,7 +178,7 @@ def squeeze(x: Any, axis: int) -> Any:
     return _core.reshape(x, shape=sizes)
 
 
-def concatenate(tensors: Any, axis: int = -1) -> Any:
+def concatenate(tensors: Any, axis: int = -1) -> Tensor:
     """The tensors one after the other along `axis`."""
     from .layers.merging import concat
 
@@ -212,59 +186,45 @@ def concatenate(tensors: Any, axis: int = -1) -> Any:
     return concat(tensors, axis % len(tensors[0].shape))
 
 
-def stack(x: Any, axis: int = 0) -> Any:
-    """The tensors along a new axis."""
-    from .layers.merging import concat
-
-    tensors = [as_tensor(one) for one in x]
-    axis = axis % (len(tensors[0].shape) + 1)
-    return concat([expand_dims(one, axis) for one in tensors], axis)
-
-
-def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
+def switch(condition: Any, then_expression: Any, else_expression: Any) -> Tensor:
     """The first where the condition is True, else the second."""
     return _core.where(as_tensor(then_expression), else_expression, as_tensor(condition))
 
 
-def one_hot(indices: Any, num_classes: int) -> Any:
+def one_hot(indices: Any, num_classes: int) -> Tensor:
     """1 at each index, 0 elsewhere."""
     return _core.one_hot(as_tensor(indices), depth=int(num_classes), dtype=floatx())
 
 
-def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Any:
+def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Tensor:
     """A tensor of the value."""
     array = np.asarray(value, config.standardize_dtype(dtype))
     return _core.tensor(array if shape is None else np.broadcast_to(array, shape))
 
 
-def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
+def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """Zeros."""
     return _core.tensor(np.zeros(shape, config.standardize_dtype(dtype)))
 
 
-def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
+def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """Ones."""
     return _core.tensor(np.ones(shape, config.standardize_dtype(dtype)))
 
 
-def zeros_like(x: Any, dtype: Any = None, name: str | None = None) -> Any:
+def zeros_like(x: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """Zeros of x's shape."""
     x = as_tensor(x)
     return _core.tensor(np.zeros(tuple(x.shape), dtype or x.dtype.name))
 
 
-def ones_like(x: Any, dtype: Any = None, name: str | None = None) -> Any:
+def ones_like(x: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """Ones of x's shape."""
     x = as_tensor(x)
     return _core.tensor(np.ones(tuple(x.shape), dtype or x.dtype.name))
 
 
-def cast(x: Any, dtype: Any) -> Any:
-    """The values in another dtype."""
-    return _core.cast(as_tensor(x), dtype=config.standardize_dtype(dtype))
-
-
-def cast_to_floatx(x: Any) -> Any:
+def cast_to_floatx(x: Any) -> Tensor:
     """The values in the default float type: arrays stay arrays."""
     if isinstance(x, (_core.Tensor, _core.Variable)):
         return cast(x, floatx())
@@ -280,14 +240,14 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
 
 def random_normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
-) -> Any:
+) -> Tensor:
     """Values of a normal distribution."""
     return normal(shape, mean=mean, stddev=stddev, dtype=dtype, seed=seed)
 
 
 def random_uniform(
     shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None
-) -> Any:
+) -> Tensor:
     """Values of a uniform distribution."""
     return uniform(shape, minval=minval, maxval=maxval, dtype=dtype, seed=seed)
 
@@ -310,11 +270,6 @@ def ndim(x: Any) -> int:
 def dtype(x: Any) -> str:
     """The dtype's name."""
     return x.dtype.name
-
-
-def result_type(*dtypes: Any) -> str:
-    """The dtype that holds all of them."""
-    return np.result_type(*(config.standardize_dtype(one) for one in dtypes)).name
 
 
 def count_params(x: Any) -> int:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .dtype_policies import DTypePolicy
+
 _FLOATS = ("float32", "float64", "float16", "bfloat16")
 _settings: dict = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
 _logging = {"interactive": True}
+_flags: dict[str, bool | None] = {"traceback": True, "flash": None, "unsafe": False}
+_limits: dict[str, int | None] = {
+    name: int(os.environ[f"KERAS_{name.upper()}"]) if os.environ.get(f"KERAS_{name.upper()}") else None
+    for name in ("max_epochs", "max_steps_per_epoch")
+}
 
 
 def floatx() -> str:
@@ -77,7 +88,7 @@ def standardize_dtype(dtype: object) -> str:
             f"`dtype` must be 'float32' or 'float64'; mixed precision is not offered. Received: dtype={name}"
         )
     known = ("float32", "float64", "float16", "bfloat16", "int8", "uint8", "int32", "int64", "bool")
-    name = {"int": "int32", "float": "float32"}.get(name, name)
+    name = {"int": "int64", "float": "float32"}.get(name, name)
     if name not in known:
         raise ValueError(f"Invalid dtype: {dtype}. Expected one of {known}")
     return name
@@ -101,3 +112,94 @@ def is_interactive_logging_enabled() -> bool:
 def backend() -> str:
     """The name of the engine below."""
     return "cnnexplain"
+
+
+def set_backend(backend: str) -> None:
+    """Accepts "cnnexplain": there is one engine.
+
+    Raises:
+        ValueError: another name.
+    """
+    if backend != "cnnexplain":
+        raise ValueError(f"`backend` must be 'cnnexplain', the only engine here. Received: backend={backend}")
+
+
+def dtype_policy() -> DTypePolicy:
+    """The policy of new layers.
+
+    >>> from cnnexplain import keras
+    >>> keras.config.dtype_policy()
+    <DTypePolicy "float32">
+    """
+    from .dtype_policies import DTypePolicy
+
+    return DTypePolicy(floatx())
+
+
+def set_dtype_policy(policy: Any) -> None:
+    """Sets the dtype of new layers, "float32" or "float64".
+
+    Raises:
+        ValueError: mixed precision or a quantized policy; nothing is computed in 16 bits.
+    """
+    set_floatx(standardize_dtype(policy))
+
+
+def enable_traceback_filtering() -> None:
+    """Kept as a flag: tracebacks are short here, and nothing is taken out of them."""
+    _flags["traceback"] = True
+
+
+def disable_traceback_filtering() -> None:
+    """Kept as a flag: nothing is taken out of tracebacks."""
+    _flags["traceback"] = False
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """What was set."""
+    return bool(_flags["traceback"])
+
+
+def enable_flash_attention() -> None:
+    """Kept as a flag: attention is computed in one way."""
+    _flags["flash"] = True
+
+
+def disable_flash_attention() -> None:
+    """Kept as a flag: attention is computed in one way."""
+    _flags["flash"] = False
+
+
+def is_flash_attention_enabled() -> bool | None:
+    """What was set; None before."""
+    return _flags["flash"]
+
+
+def enable_unsafe_deserialization() -> None:
+    """Kept as a flag: bytecode of lambdas is not loaded all the same."""
+    _flags["unsafe"] = True
+
+
+def is_nnx_enabled() -> bool:
+    """False: there is no other backend."""
+    return False
+
+
+def max_epochs() -> int | None:
+    """The most epochs of any `fit`; None: no limit. First the environment variable KERAS_MAX_EPOCHS."""
+    return _limits["max_epochs"]
+
+
+def set_max_epochs(max_epochs: int | None) -> None:
+    """Sets the most epochs of any `fit`, for trying a script out."""
+    _limits["max_epochs"] = max_epochs
+
+
+def max_steps_per_epoch() -> int | None:
+    """The most steps of an epoch; None: no limit. First the variable KERAS_MAX_STEPS_PER_EPOCH."""
+    return _limits["max_steps_per_epoch"]
+
+
+def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
+    """Sets the most steps of any epoch, evaluation and prediction, for trying a script out."""
+    _limits["max_steps_per_epoch"] = max_steps_per_epoch

@@ -7,12 +7,19 @@ from typing import Any
 from cnnexplain import _core
 
 from . import config
+from .convert import as_real
 from .regularizers import Regularizer
 from .saving.serialization import make_get
 
 
 class Constraint(Regularizer):
-    """A callable: weight tensor -> weight tensor of the same shape."""
+    """A callable: weight tensor -> weight tensor of the same shape.
+
+    >>> from cnnexplain import keras
+    >>> keras.constraints.UnitNorm()([[3.0], [4.0]]).numpy().round(2)
+    array([[0.6],
+           [0.8]], dtype=float32)
+    """
 
     def __call__(self, w: Any) -> Any:
         return w
@@ -31,6 +38,7 @@ class MaxNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w: Any) -> Any:
+        w = as_real(w)
         norms = _norms(w, self.axis)
         return w * (_core.clip(norms, low=0.0, high=float(self.max_value)) / (norms + config.epsilon()))
 
@@ -39,7 +47,7 @@ class NonNeg(Constraint):
     """Sets negative weights to 0."""
 
     def __call__(self, w: Any) -> Any:
-        return _core.maximum(w, 0.0)
+        return _core.maximum(as_real(w), 0.0)
 
 
 class UnitNorm(Constraint):
@@ -49,6 +57,7 @@ class UnitNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w: Any) -> Any:
+        w = as_real(w)
         return w / (_norms(w, self.axis) + config.epsilon())
 
 
@@ -62,6 +71,7 @@ class MinMaxNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w: Any) -> Any:
+        w = as_real(w)
         norms = _norms(w, self.axis)
         wanted = _core.clip(norms, low=float(self.min_value), high=float(self.max_value))
         wanted = wanted * self.rate + norms * (1.0 - self.rate)
@@ -73,7 +83,7 @@ non_neg = NonNeg
 unit_norm = UnitNorm
 min_max_norm = MinMaxNorm
 
-get, serialize, deserialize = make_get(
+get, _serialize, deserialize = make_get(
     "constraint",
     {
         "MaxNorm": MaxNorm,
@@ -87,3 +97,8 @@ get, serialize, deserialize = make_get(
     },
     none=True,
 )
+
+
+def serialize(constraint: Any) -> Any:
+    """Plain data that describes the constraint."""
+    return _serialize(constraint)

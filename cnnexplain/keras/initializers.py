@@ -15,8 +15,19 @@ from .saving.serialization import make_get
 _TRUNCATION = 0.87962566103423978  # standard deviation of a unit normal cut at two standard deviations
 
 
-def compute_fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """(fan_in, fan_out) of a kernel: channels times the window's size; (units,) twice for a vector."""
+def compute_fans(shape: tuple[int, ...], input_axes: Any = None, output_axes: Any = None) -> tuple[int, int]:
+    """(fan_in, fan_out) of a kernel: channels times the window's size; (units,) twice for a vector.
+
+    Given both, `input_axes` and `output_axes` are the axes whose lengths are multiplied instead.
+    """
+    if input_axes is not None and output_axes is not None:
+        for axis in (*input_axes, *output_axes):
+            if not -len(shape) <= axis < len(shape):
+                raise ValueError(
+                    f"`input_axes` and `output_axes` must be axes of the shape. Received: shape={shape}, "
+                    f"input_axes={input_axes}, output_axes={output_axes}"
+                )
+        return math.prod(shape[axis] for axis in input_axes), math.prod(shape[axis] for axis in output_axes)
     if len(shape) < 1:
         return 1, 1
     if len(shape) == 1:
@@ -85,12 +96,91 @@ class Identity(Initializer):
     def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
         if len(shape) != 2:
             raise ValueError(
-                f"Identity matrix initializer can only be used for 2D matrices. Received: shape={shape}"
+                "Identity matrix initializer can only be used for 2D matrices. Received: "
+                f"shape={shape} of rank {len(shape)}."
             )
         return _core.tensor((self.gain * np.eye(*shape)).astype(config.standardize_dtype(dtype)))
 
     def get_config(self) -> dict:
         return {"gain": self.gain}
+
+
+_WINDOWS: dict[str, Any] = {
+    "hann": np.hanning,
+    "hamming": np.hamming,
+    "blackman": np.blackman,
+    "bartlett": np.bartlett,
+    "boxcar": np.ones,
+}
+
+
+class STFT(Initializer):
+    """Kernels of a short-time Fourier transform: cosines or sines under a window.
+
+    Args:
+        side: "real" or "imag".
+        window: "hann", "hamming", "blackman", "bartlett", "boxcar", an array of the frame's length, or None.
+        scaling: "density": over the window's length sqrt(sum w^2); "spectrum": over sum |w|; None: as it is.
+        periodic: Whether a named window goes on periodically instead of ending where it began.
+
+    Raises:
+        ValueError: Unknown names, a window of another length, or a shape that is not
+            (frame_length, channels, frequencies).
+
+    >>> from cnnexplain import keras
+    >>> tuple(keras.initializers.STFT("imag")((8, 1, 5)).shape)
+    (8, 1, 5)
+    """
+
+    def __init__(
+        self,
+        side: str = "real",
+        window: Any = "hann",
+        scaling: str | None = "density",
+        periodic: bool = False,
+    ):
+        if side not in ("real", "imag"):
+            raise ValueError(f"`side` must be 'real' or 'imag'. Received: side={side}")
+        if isinstance(window, str) and window not in _WINDOWS:
+            raise ValueError(f"`window` must be one of {list(_WINDOWS)}. Received: window={window}")
+        if scaling not in (None, "density", "spectrum"):
+            raise ValueError(f"`scaling` must be None, 'density' or 'spectrum'. Received: scaling={scaling}")
+        self.side = side
+        self.window = window
+        self.scaling = scaling
+        self.periodic = periodic
+
+    def _window(self, length: int) -> np.ndarray:
+        if isinstance(self.window, str):
+            make = _WINDOWS[self.window]
+            return make(length + 1)[:-1] if self.periodic and length > 1 else make(length)
+        window = np.asarray(self.window, np.float64)
+        if window.shape != (length,):
+            raise ValueError(
+                f"`window` must have the frame's length, {length}. Received: window.shape={window.shape}"
+            )
+        return window
+
+    def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        if len(shape) != 3:
+            raise ValueError(
+                f"STFT takes the shape (frame_length, channels, frequencies). Received: shape={shape}"
+            )
+        frame, channels, frequencies = shape
+        angle = (
+            -2 * np.pi * np.arange(frame)[:, None] * np.arange(frequencies) / max((frequencies - 1) * 2, 1)
+        )
+        kernel = np.cos(angle) if self.side == "real" else np.sin(angle)
+        if self.window is not None:
+            window = self._window(frame)
+            size = {"density": np.sqrt(np.square(window).sum()), "spectrum": np.abs(window).sum()}
+            kernel = kernel * window[:, None] / size.get(self.scaling or "", 1.0)
+        kernel = np.broadcast_to(kernel[:, None], shape)
+        return _core.tensor(kernel.astype(config.standardize_dtype(dtype)))
+
+    def get_config(self) -> dict:
+        window = self.window.tolist() if isinstance(self.window, np.ndarray) else self.window
+        return {"side": self.side, "window": window, "periodic": self.periodic, "scaling": self.scaling}
 
 
 class RandomInitializer(Initializer):
@@ -112,7 +202,9 @@ class RandomInitializer(Initializer):
         self.seed = seed
 
     def get_config(self) -> dict:
-        return {"seed": self._init_seed}
+        from .saving.serialization import serialize_keras_object
+
+        return {"seed": serialize_keras_object(self._init_seed)}
 
 
 class RandomNormal(RandomInitializer):
@@ -153,7 +245,23 @@ class RandomUniform(RandomInitializer):
 
 
 class VarianceScaling(RandomInitializer):
-    """Variance scale / n, n being fan_in, fan_out or their mean: the family of Glorot, He and LeCun."""
+    """Variance scale / n, n being fan_in, fan_out or their mean: the family of Glorot, He and LeCun.
+
+    Args:
+        scale: A positive number.
+        mode: "fan_in", "fan_out" or "fan_avg".
+        distribution: "truncated_normal" (or "normal"), "untruncated_normal" or "uniform".
+        seed: An integer or a SeedGenerator; None: from Python's `random`.
+        input_axes, output_axes: Axes of inputs and outputs, where these are not the last two.
+
+    Raises:
+        ValueError: Values out of range.
+
+    >>> from cnnexplain import keras
+    >>> w = keras.initializers.VarianceScaling(2.0, "fan_in", "uniform", seed=1)((6, 4))
+    >>> bool(abs(w.numpy()).max() <= 1.0)
+    True
+    """
 
     def __init__(
         self,
@@ -161,6 +269,8 @@ class VarianceScaling(RandomInitializer):
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: Any = None,
+        input_axes: Any = None,
+        output_axes: Any = None,
     ):
         if not scale > 0.0:
             raise ValueError(f"Argument `scale` must be positive float. Received: scale={scale}")
@@ -176,10 +286,12 @@ class VarianceScaling(RandomInitializer):
         self.scale = scale
         self.mode = mode
         self.distribution = distribution
+        self.input_axes = input_axes
+        self.output_axes = output_axes
         super().__init__(seed)
 
     def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
-        fan_in, fan_out = compute_fans(tuple(shape))
+        fan_in, fan_out = compute_fans(tuple(shape), self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}[self.mode]
         variance = self.scale / max(1.0, n)
         if self.distribution == "truncated_normal":
@@ -195,18 +307,21 @@ class VarianceScaling(RandomInitializer):
             "scale": self.scale,
             "mode": self.mode,
             "distribution": self.distribution,
+            "input_axes": self.input_axes,
+            "output_axes": self.output_axes,
             **super().get_config(),
         }
 
 
 def _scaling(name: str, scale: float, mode: str, distribution: str, text: str) -> type:
-    """A named member of the family, configured by its seed alone."""
+    """A named member of the family."""
 
-    def __init__(self: Any, seed: Any = None) -> None:
-        VarianceScaling.__init__(self, scale=scale, mode=mode, distribution=distribution, seed=seed)
+    def __init__(self: Any, seed: Any = None, input_axes: Any = None, output_axes: Any = None) -> None:
+        VarianceScaling.__init__(self, scale, mode, distribution, seed, input_axes, output_axes)
 
     def get_config(self: Any) -> dict:
-        return {"seed": self._init_seed}
+        found = VarianceScaling.get_config(self)
+        return {key: found[key] for key in ("seed", "input_axes", "output_axes")}
 
     members = {"__init__": __init__, "get_config": get_config, "__doc__": text, "__module__": __name__}
     return type(name, (VarianceScaling,), members)
@@ -254,7 +369,7 @@ class Orthogonal(RandomInitializer):
 
 _CLASSES = [
     Constant, Zeros, Ones, Identity, RandomNormal, TruncatedNormal, RandomUniform, VarianceScaling,
-    GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, Orthogonal,
+    GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, Orthogonal, STFT,
 ]  # fmt: skip
 
 constant = Constant
@@ -274,6 +389,8 @@ lecun_uniform = LecunUniform
 lecun_normal = LecunNormal
 orthogonal = Orthogonal
 OrthogonalInitializer = Orthogonal
+stft = STFT
+STFTInitializer = STFT
 
 _table: dict[str, type] = {cls.__name__: cls for cls in _CLASSES}
 _table.update(
@@ -282,7 +399,12 @@ _table.update(
     glorot_uniform=GlorotUniform, glorot_normal=GlorotNormal, he_uniform=HeUniform, he_normal=HeNormal,
     lecun_uniform=LecunUniform, lecun_normal=LecunNormal, orthogonal=Orthogonal,
     uniform=RandomUniform, normal=RandomNormal, one=Ones, zero=Zeros, IdentityInitializer=Identity,
-    OrthogonalInitializer=Orthogonal,
+    OrthogonalInitializer=Orthogonal, stft=STFT, STFTInitializer=STFT,
 )  # fmt: skip
 
-get, serialize, deserialize = make_get("initializer", _table, none=True)
+get, _serialize, deserialize = make_get("initializer", _table, none=True)
+
+
+def serialize(initializer: Any) -> Any:
+    """Plain data that describes the initializer."""
+    return _serialize(initializer)

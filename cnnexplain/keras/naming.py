@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 _counts: dict[str, int] = {}
@@ -44,3 +46,9 @@ def object_name(thing: Any) -> str:
     if isinstance(name, str):
         return name
     return to_snake_case(getattr(thing, "__name__", None) or type(thing).__name__)
+
+
+def nearest(name: Any, choices: Iterable[str]) -> str:
+    """The question whether a similar choice was meant; nothing where none is similar."""
+    near = difflib.get_close_matches(str(name).lower(), list(choices), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnexplain import _core
+from cnnexplain import _core, random
 from cnnexplain import tensor as _tensor
 
 from . import tree
@@ -176,6 +176,11 @@ def _reach(output: Any, known: set[int], tried: frozenset[int]) -> dict[int, Nod
     raise error
 
 
+def sources(outputs: list) -> list:
+    """The symbols from which `outputs` are computed and which nothing computes, in the order of their making."""
+    return sorted(_walk(outputs, set())[1], key=lambda symbol: symbol.id)
+
+
 def plan(inputs: list, outputs: list) -> list[Node | Step]:
     """Nodes and operations from inputs to outputs in an order in which they can run."""
     known = {symbol.id for symbol in inputs}
@@ -271,6 +276,9 @@ def next_seed(generator: Any) -> Any:
     """The (seed, counter) of a generator's next draw; inside a trace its counter becomes an update."""
     if state.draws is None:
         value = np.array(generator.state)
+        stream = random.stream()
+        if stream is not None:
+            return _core.tensor(np.array(stream.draw(int(value[0])), np.int64))
         generator.state.assign(value + np.array([0, 1], np.int64))
         return _core.tensor(value)
     count = state.draws.get(generator, 0)
@@ -280,6 +288,14 @@ def next_seed(generator: Any) -> Any:
         seed = _core.add(seed, _core.tensor(np.array([0, count], np.int64)))
     assign(generator.state, _core.add(generator.state, _core.tensor(np.array([0, count + 1], np.int64))))
     return seed
+
+
+def _draw(source: Any) -> Any:
+    """The next draw of tf.random inside a trace."""
+    return None if state.draws is None else next_seed(source())
+
+
+random.traced = _draw
 
 
 class Trace:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from cnnexplain import _core
 
 from .. import activations
@@ -22,6 +24,8 @@ class Activation(Layer):
     array([0., 2.], dtype=float32)
     """
 
+    supports_masking = True
+
     def __init__(self, activation: Any, **kwargs: Any):
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
@@ -38,7 +42,13 @@ class ReLU(Layer):
         max_value: Largest output; None: no limit.
         negative_slope: Slope below the threshold.
         threshold: Where the positive part begins.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.ReLU(max_value=2.0)([[-1.0, 1.0, 3.0]]).numpy()
+    array([[0., 1., 2.]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -75,7 +85,13 @@ class LeakyReLU(Layer):
 
     Args:
         negative_slope: Slope of the negative part; Keras 2 called it `alpha`.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.LeakyReLU(0.5)([[-1.0, 1.0]]).numpy()
+    array([[-0.5,  1. ]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
         if "alpha" in kwargs:
@@ -94,7 +110,14 @@ class LeakyReLU(Layer):
 
 
 class ELU(Layer):
-    """x where positive, alpha * (exp(x) - 1) elsewhere."""
+    """x where positive, alpha * (exp(x) - 1) elsewhere.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.ELU()([[-1.0, 1.0]]).numpy().round(4)
+    array([[-0.6321,  1.    ]], dtype=float32)
+    """
+
+    supports_masking = True
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
@@ -111,7 +134,13 @@ class PReLU(Layer):
     Args:
         alpha_initializer, alpha_regularizer, alpha_constraint: Of alpha.
         shared_axes: Axes along which alpha is one value, e.g. [1, 2] for one value per channel.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.PReLU()([[-1.0, 1.0]]).numpy()
+    array([[0., 1.]], dtype=float32)
     """
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -145,7 +174,14 @@ class PReLU(Layer):
 
 
 class Softmax(Layer):
-    """exp(x) / sum(exp(x)) along `axis`; `mask` is True where a value counts."""
+    """exp(x) / sum(exp(x)) along `axis`; `mask` is True where a value counts.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.Softmax()([[1.0, 1.0]]).numpy()
+    array([[0.5, 0.5]], dtype=float32)
+    """
+
+    supports_masking = True
 
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
@@ -153,12 +189,14 @@ class Softmax(Layer):
         self.built = True
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        if mask is not None:
-            inputs = (
-                inputs
-                + _core.cast(_core.logical_not(_core.cast(mask, dtype="bool")), dtype=inputs.dtype.name)
-                * -3e38
-            )
+        if mask is None:
+            return self._over(inputs)
+        dtype, mask = inputs.dtype.name, _core.cast(mask, dtype="bool")
+        lowest = _core.tensor(np.full((), -0.7 * np.finfo(dtype).max, dtype))
+        weights = self._over(_core.where(inputs, lowest, mask))
+        return _core.where(weights, _core.tensor(np.zeros((), dtype)), mask)
+
+    def _over(self, inputs: Any) -> Any:
         if isinstance(self.axis, (list, tuple)):
             if len(self.axis) > 1:
                 top = _core.reduce_max(inputs, axis=list(self.axis), keepdims=True)

@@ -2,9 +2,37 @@
 
 from __future__ import annotations
 
+import inspect
+import types
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from ..naming import nearest
+
+
+def refuse(kwargs: dict, *names: str) -> None:
+    """Takes options that are not offered out of `kwargs`; ValueError for one that is switched on."""
+    for name in names:
+        value = kwargs.pop(name, None)
+        if value is not None and value is not False:
+            raise ValueError(f"`{name}` is not offered; leave it out. Received: {name}={value}")
+
+
+def with_defaults(function: Callable, **defaults: Any) -> Any:
+    """The same function with other default values."""
+    parameters = inspect.signature(function).parameters.values()
+    values = tuple(
+        defaults.get(p.name, p.default)
+        for p in parameters
+        if p.kind is p.POSITIONAL_OR_KEYWORD and (p.default is not p.empty or p.name in defaults)
+    )
+    made = types.FunctionType(
+        function.__code__, function.__globals__, function.__name__, values, function.__closure__
+    )
+    made.__annotations__ = dict(function.__annotations__)
+    return made
 
 
 def integers(value: Any, count: int, name: str, zero: bool = False) -> tuple[int, ...]:
@@ -22,7 +50,7 @@ def integers(value: Any, count: int, name: str, zero: bool = False) -> tuple[int
         for item in found
     )
     if not good:
-        raise ValueError(f"`{name}` must be a tuple of {count} {kind} integers. Received: {name}={given}")
+        raise ValueError(f"`{name}` must be a tuple of {count} {kind} integers. Received: {name}={given!r}")
     return tuple(int(item) for item in found)
 
 
@@ -31,7 +59,7 @@ def positive(value: Any, name: str) -> int:
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value <= 0:
-        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}")
+        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
     return int(value)
 
 
@@ -40,7 +68,8 @@ def padding(value: Any, choices: tuple[str, ...] = ("valid", "same")) -> str:
     name = value.lower() if isinstance(value, str) else value
     if name not in choices:
         raise ValueError(
-            f"`padding` must be one of {', '.join(repr(c) for c in choices)}. Received: padding={value}"
+            f"`padding` must be one of {', '.join(repr(c) for c in choices)}. Received: padding={value!r}."
+            f"{nearest(value, choices)}"
         )
     return name
 

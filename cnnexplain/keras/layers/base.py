@@ -11,19 +11,28 @@ import numpy as np
 
 from cnnexplain import _core
 
-from .. import config, naming, regularizers, tracing, tree
+from .. import config, masking, naming, regularizers, tracing, tree
+from ..naming import nearest
 from ..tracing import Node, Symbol, state
 from .description import Described, map_shapes
 from .input_spec import InputSpec, check
+from .store import Stored
 from .variables import VariableHolder
 
 TENSORS = (_core.Tensor, _core.Variable)
 
 
+def _dtype_of(dtype: Any) -> Any:
+    """The name of a dtype, a policy or a policy's description; None for the general one."""
+    if isinstance(dtype, dict):
+        dtype = dtype.get("config", {}).get("name", dtype)
+    return config.standardize_dtype(getattr(dtype, "compute_dtype", dtype))
+
+
 class _CallSpec:
     """What a class's `call` accepts."""
 
-    __slots__ = ("training", "training_default", "training_place", "mask")
+    __slots__ = ("training", "training_default", "training_place", "mask", "names", "partners", "shapes")
 
     def __init__(self, cls: Any):
         parameters = list(inspect.signature(cls.call).parameters.values())[1:]
@@ -34,13 +43,18 @@ class _CallSpec:
         self.training_default = None if default is inspect.Parameter.empty else default
         self.training_place = names.index("training") if "training" in names else -1
         self.mask = "mask" in by_name
+        self.names = names
+        self.partners = [(name, f"{name}_mask") for name in names if f"{name}_mask" in by_name]
+        # Arguments whose shapes `build` takes, where it takes several: query_shape, value_shape ...
+        shapes = [name for name in inspect.signature(cls.build).parameters if name.endswith("_shape")]
+        self.shapes = [name.removesuffix("_shape") for name in shapes] if len(shapes) > 1 else None
 
 
 def _convert(value: Any, dtype: str) -> Any:
     """Arrays and numbers as tensors; float tensors in the layer's dtype."""
     if isinstance(value, TENSORS):
         if value.dtype.is_floating and value.dtype.name != dtype:
-            return _core.cast(value, dtype=dtype)
+            return masking.attach(_core.cast(value, dtype=dtype), masking.of(value))
         return value
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "f":
@@ -53,9 +67,14 @@ def _convert_structure(value: Any, dtype: str) -> Any:
     if isinstance(value, (list, tuple)) and value:
         leaves = tree.flatten(value)
         if all(isinstance(leaf, (int, float, bool, np.number)) for leaf in leaves):
-            return _convert(
-                np.asarray(value, dtype=None if isinstance(leaves[0], np.number) else dtype), dtype
-            )
+            try:
+                array = np.asarray(value, dtype=None if isinstance(leaves[0], np.number) else dtype)
+            except ValueError:
+                raise ValueError(
+                    "A list must hold rows of one length to be a tensor. Received rows of several lengths: "
+                    f"{value}"
+                ) from None
+            return _convert(array, dtype)
     if tree.is_nested(value):
         return tree.map_structure(lambda leaf: _convert(leaf, dtype), value)
     if isinstance(value, float):
@@ -63,7 +82,7 @@ def _convert_structure(value: Any, dtype: str) -> Any:
     return _convert(value, dtype)
 
 
-class Layer(VariableHolder, Described):
+class Layer(VariableHolder, Described, Stored):
     """A piece of a network: variables, made in `build`, and the computation `call`.
 
     Subclasses define `__init__`, `build(self, input_shape)` which makes variables by `add_weight`, and
@@ -87,6 +106,7 @@ class Layer(VariableHolder, Described):
     _build_shape: Any
     _traced: bool
     input_spec: Any
+    supports_masking: bool = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = super().__new__(cls)
@@ -104,7 +124,7 @@ class Layer(VariableHolder, Described):
         fields["built"] = False
         fields["input_spec"] = None
         fields["activity_regularizer"] = None
-        fields["supports_masking"] = False
+        fields["supports_masking"] = cls.supports_masking or cls.compute_mask is not Layer.compute_mask
         return self
 
     def __init__(
@@ -138,8 +158,17 @@ class Layer(VariableHolder, Described):
         self._batch_shape_argument = None if batch_shape is None else tuple(batch_shape)
         self._initial_weights = kwargs.pop("weights", None)
         if kwargs:
-            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
-        self._dtype = config.standardize_dtype(dtype)
+            names = [*inspect.signature(type(self).__init__).parameters, "name", "dtype", "trainable"]
+            raise ValueError(
+                f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}."
+                f"{nearest(next(iter(kwargs)), names)}"
+            )
+        self._dtype = _dtype_of(dtype)
+        if not isinstance(trainable, (bool, np.bool_)):
+            raise ValueError(
+                f"Expected `trainable` to be a boolean. Received: trainable={trainable} (of type "
+                f"{type(trainable)})"
+            )
         self._trainable = bool(trainable)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -150,7 +179,12 @@ class Layer(VariableHolder, Described):
 
             @functools.wraps(own_build)
             def build(self: Any, *args: Any, **kw: Any) -> Any:
-                result = own_build(self, *args, **kw)
+                path = state.path
+                state.path = path if path and path[-1] == self.name else (*path, self.name)
+                try:
+                    result = own_build(self, *args, **kw)
+                finally:
+                    state.path = path
                 if args:
                     self.__dict__["_build_shape"] = args[0]
                 self.__dict__["built"] = True
@@ -170,12 +204,17 @@ class Layer(VariableHolder, Described):
 
     def _maybe_build(self, args: tuple, kwargs: dict) -> None:
         inputs = args[0] if args else next(iter(kwargs.values()), None)
-        shape = tree.map_structure(_shape_of, inputs)
+        shapes = [tree.map_structure(_shape_of, inputs)]
+        spec = type(self)._call_spec
+        if spec.shapes is not None:
+            given = {**dict(zip(spec.names, args, strict=False)), **kwargs}
+            values = [given.get(name) for name in spec.shapes]
+            shapes = [None if value is None else tree.map_structure(_shape_of, value) for value in values]
         path = state.path
         state.path = path if path and path[-1] == self.name else (*path, self.name)
         try:
             with tracing.running_eagerly():
-                self.build(shape)
+                self.build(*shapes)
         finally:
             state.path = path
         self.__dict__["built"] = True
@@ -207,6 +246,15 @@ class Layer(VariableHolder, Described):
                     return self._call_on_symbols(args, kwargs)
         return self._call_now(args, kwargs)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the outputs from that of the inputs; layers that support masking hand it on."""
+        return previous_mask
+
+    @property
+    def _makes_mask(self) -> bool:
+        """Has the output perhaps a mask although the input has none?"""
+        return self.supports_masking and type(self).compute_mask is not Layer.compute_mask
+
     def _check_inputs(self, args: tuple) -> None:
         if self.input_spec is not None and args:
             check(self.input_spec, args[0], self.name)
@@ -234,8 +282,16 @@ class Layer(VariableHolder, Described):
         state.path = path = (*saved[1], self.name)
         if state.depth == 0 and not saved[1]:
             self.__dict__["_losses"] = []
+        first = args[0] if args else next(iter(kwargs.values()), None)
+        masks = masking.of(first)
         try:
+            if masks is not None or spec.partners:
+                args, kwargs = masking.fill_in(spec, args, kwargs)
+            elif spec.mask:
+                masks = kwargs.get("mask")
             outputs = self.call(*args, **kwargs)
+            if masks is not None or self._makes_mask:
+                masking.pass_on(self, first, outputs, kwargs.get("mask") if spec.mask else None, masks)
         finally:
             state.training, state.path = saved
         if self.activity_regularizer is not None:
@@ -256,7 +312,9 @@ class Layer(VariableHolder, Described):
             self.add_loss(penalty / batch)
 
     def _call_on_symbols(self, args: tuple, kwargs: dict) -> Any:
+        path = state.path
         with tracing.building():
+            state.path = path  # of a Sequential that is being put together
             outputs = self._call_now(args, dict(kwargs))
         fresh = tree.map_structure(_fresh, outputs)
         Node(self, args, kwargs, fresh)
@@ -327,12 +385,12 @@ def _shape_of(value: Any) -> Any:
 def _fresh(value: Any) -> Any:
     if not isinstance(value, TENSORS):
         raise TypeError(f"A layer's `call` must return tensors. Received: {value} (of type {type(value)})")
-    return _core.symbol(tuple(value.shape), value.dtype.name)
+    return masking.attach(_core.symbol(tuple(value.shape), value.dtype.name), masking.of(value))
 
 
 def real_input(x: Any, dtype: str) -> Any:
     """Integer and bool tensors in the layer's float dtype."""
-    return x if x.dtype.is_floating else _core.cast(x, dtype=dtype)
+    return x if x.dtype.is_floating else masking.attach(_core.cast(x, dtype=dtype), masking.of(x))
 
 
 __all__ = ["InputSpec", "Layer", "real_input"]

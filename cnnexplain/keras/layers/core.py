@@ -10,9 +10,11 @@ import numpy as np
 from cnnexplain import _core
 
 from .. import activations, config, tracing, tree
+from ..saving.serialization import deserialize_keras_object, serialize_keras_object
 from ..tracing import Node, Symbol
 from . import arguments
 from .base import Layer, real_input
+from .description import policy
 from .input_spec import InputSpec
 
 
@@ -74,6 +76,7 @@ class InputLayer(Layer):
         self.built = True
         symbol = input_tensor if input_tensor is not None else _core.symbol(self.batch_shape, self._dtype)
         if input_tensor is None:
+            symbol.name = self.name
             Node(self, (), {}, symbol)
         self._symbol = symbol
 
@@ -95,6 +98,7 @@ class InputLayer(Layer):
             "sparse": False,
             "ragged": False,
             "name": self.name,
+            "optional": self.optional,
         }
 
     def _state(self) -> dict:
@@ -105,6 +109,7 @@ class InputLayer(Layer):
     def __setstate__(self, fields: dict) -> None:
         super().__setstate__(fields)
         symbol = _core.symbol(self.batch_shape, self._dtype)
+        symbol.name = self.name
         Node(self, (), {}, symbol)
         self.__dict__["_symbol"] = symbol
 
@@ -179,6 +184,7 @@ class Dense(Layer):
         kernel_initializer, bias_initializer: Initial values.
         kernel_regularizer, bias_regularizer, activity_regularizer: Penalties.
         kernel_constraint, bias_constraint: Projections.
+        lora_rank, lora_alpha, quantization_config: Accepted as None.
 
     Input (..., k); kernel (k, units); output (..., units).
 
@@ -202,11 +208,13 @@ class Dense(Layer):
         activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
+        lora_rank: Any = None,
+        lora_alpha: Any = None,
+        quantization_config: Any = None,
         **kwargs: Any,
     ):
-        for new in ("lora_rank", "lora_alpha", "quantization_config"):
-            if kwargs.pop(new, None) is not None:
-                raise ValueError(f"`{new}` is not offered.")
+        arguments.refuse({"lora_rank": lora_rank, "lora_alpha": lora_alpha}, "lora_rank", "lora_alpha")
+        arguments.refuse({"quantization_config": quantization_config}, "quantization_config")
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = arguments.positive(units, "units")
         self.activation = activations.get(activation)
@@ -215,6 +223,8 @@ class Dense(Layer):
         self._describe_weight("bias", bias_initializer, bias_regularizer, bias_constraint)
         self.input_spec = InputSpec(min_ndim=2)
         self.bias: Any = None
+        self.supports_masking = True
+        self.quantization_config = None
 
     def build(self, input_shape: Any) -> None:
         size = input_shape[-1]
@@ -232,9 +242,25 @@ class Dense(Layer):
         x = _core.dense(real_input(inputs, self.dtype), self.kernel, self.bias)
         return x if self.activation is None else self.activation(x)
 
+    def get_config(self) -> dict:
+        settings = super().get_config()
+        if self.activity_regularizer is None:
+            del settings["activity_regularizer"]
+        return settings
+
 
 class Identity(Layer):
-    """The input, unchanged."""
+    """The input, unchanged.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.Identity()(keras.ops.ones((1, 2))).numpy()
+    array([[1., 1.]], dtype=float32)
+    """
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.built = True
 
     def call(self, inputs: Any) -> Any:
         return inputs if tree.is_nested(inputs) else _core.identity(inputs)
@@ -300,7 +326,24 @@ class Lambda(Layer):
             return _core.python(function, *leaves, shape=shape, dtype=leaves[0].dtype.name)
 
     def get_config(self) -> dict:
-        raise ValueError(
-            f"Layer '{self.name}' holds a Python function, which is not stored: make a Layer subclass of it "
-            "instead."
-        )
+        if getattr(self.function, "__name__", "<lambda>") == "<lambda>":
+            raise ValueError(
+                f"Layer '{self.name}' holds a function without a name, which is not stored: register a named "
+                "function by `register_keras_serializable`, or make a Layer subclass of it instead."
+            )
+        settings = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": policy(self.dtype),
+            "function": serialize_keras_object(self.function),
+            "arguments": serialize_keras_object(self.arguments),
+        }
+        for key, value in (("output_shape", self._output_shape), ("mask", self.mask)):
+            if value is not None:
+                settings[key] = serialize_keras_object(value)
+        return settings
+
+    @classmethod
+    def from_config(cls, config: dict) -> Any:
+        found = {key: config[key] for key in ("function", "output_shape", "mask") if key in config}
+        return super().from_config({**config, **deserialize_keras_object(found)})

@@ -10,6 +10,19 @@ import numpy as np
 from .. import tree
 from ..saving.serialization import deserialize_keras_object, serialize_keras_object
 
+# Options of Keras that are accepted as None, and not stored; the base class sees to the last two.
+_UNSTORED = ("lora_rank", "lora_alpha", "gptq_unpacked_column_size", "activity_regularizer", "autocast")
+
+
+def policy(dtype: str) -> dict:
+    """A dtype as configurations hold it."""
+    return {
+        "module": "keras",
+        "class_name": "DTypePolicy",
+        "config": {"name": dtype},
+        "registered_name": None,
+    }
+
 
 class Described:
     """`get_config` and its relatives."""
@@ -20,18 +33,26 @@ class Described:
 
     def get_config(self) -> dict:
         """The constructor's arguments as plain data."""
-        settings: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        settings: dict[str, Any] = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": policy(self.dtype),
+        }
         cls = type(self)
+        every = list(inspect.signature(cls.__init__).parameters.values())[1:]
         parameters = [
             p.name
-            for p in list(inspect.signature(cls.__init__).parameters.values())[1:]
-            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-            and p.name not in ("activity_regularizer", "autocast")
+            for p in every
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in _UNSTORED
         ]
         if cls.__module__.startswith("cnnexplain."):
             for key in parameters:
                 if key not in settings:
                     settings[key] = _plain(getattr(self, key))
+            if not any(p.kind is p.VAR_KEYWORD or p.name == "trainable" for p in every):
+                del settings["trainable"]
+            if any(p.name == "activity_regularizer" for p in every):
+                settings["activity_regularizer"] = None
         elif parameters and "get_config" not in cls.__dict__:
             given, named = self._init_arguments
             bound = dict(zip(parameters, given, strict=False))
@@ -47,7 +68,9 @@ class Described:
         """A new layer of this configuration, without weights."""
         config = dict(config)
         for key, value in config.items():
-            if isinstance(value, dict) and value.get("class_name") in (
+            if key == "dtype" and isinstance(value, dict):
+                config[key] = value.get("config", {}).get("name", value)
+            elif isinstance(value, dict) and value.get("class_name") in (
                 "DTypePolicy",
                 "__numpy__",
                 "__tensor__",

@@ -6,14 +6,18 @@ from typing import Any
 
 from cnnexplain import _core
 
+from .. import masking
 from .base import Layer
 
 
-class _Merge(Layer):
+class Merge(Layer):
     """Combines inputs that broadcast, first to last."""
 
-    least = 2
     most: int | None = None
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.supports_masking = True
 
     def _combine(self, a: Any, b: Any) -> Any:
         raise NotImplementedError
@@ -21,7 +25,7 @@ class _Merge(Layer):
     def _check(self, inputs: Any) -> None:
         if not isinstance(inputs, (list, tuple)) or len(inputs) < 1:
             raise ValueError(
-                f"A merge layer should be called on a list of at least 1 input. Received input_shape={inputs}"
+                f"`{type(self).__name__}` should be called on a list of at least 1 input. Received: {inputs}"
             )
         if self.most is not None and len(inputs) != self.most:
             raise ValueError(
@@ -40,6 +44,15 @@ class _Merge(Layer):
     def build(self, input_shape: Any) -> None:
         self.built = True
 
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """True where one of the masks is; None where an input has none."""
+        if mask is None or any(one is None for one in mask):
+            return None
+        out = mask[0]
+        for other in mask[1:]:
+            out = _core.logical_or(out, other)
+        return out
+
     def call(self, inputs: Any) -> Any:
         self._check(inputs)
         out = inputs[0]
@@ -48,7 +61,7 @@ class _Merge(Layer):
         return out
 
 
-class Add(_Merge):
+class Add(Merge):
     """The sum of the inputs.
 
     >>> from cnnexplain import keras
@@ -60,8 +73,13 @@ class Add(_Merge):
         return _core.add(a, b)
 
 
-class Subtract(_Merge):
-    """The first input minus the second."""
+class Subtract(Merge):
+    """The first input minus the second.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.Subtract()([keras.ops.ones((1, 2)), keras.ops.ones((1, 2))]).numpy()
+    array([[0., 0.]], dtype=float32)
+    """
 
     most = 2
 
@@ -69,15 +87,35 @@ class Subtract(_Merge):
         return _core.subtract(a, b)
 
 
-class Multiply(_Merge):
-    """The product of the inputs, element by element."""
+class Multiply(Merge):
+    """The product of the inputs, element by element.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.Multiply()([keras.ops.array([[2.0]]), keras.ops.array([[3.0]])]).numpy()
+    array([[6.]], dtype=float32)
+    """
 
     def _combine(self, a: Any, b: Any) -> Any:
         return _core.multiply(a, b)
 
+    def call(self, inputs: Any) -> Any:
+        if masking.of(inputs) is None:
+            return super().call(inputs)
+        masks = [masking.of(x) for x in inputs]
+        out = super().call(
+            [x if m is None else masking.choose(m, x, 1.0) for x, m in zip(inputs, masks, strict=True)]
+        )
+        joined = Merge.compute_mask(self, inputs, masks)
+        return out if joined is None else masking.choose(joined, out, 0.0)
 
-class Average(_Merge):
-    """The mean of the inputs."""
+
+class Average(Merge):
+    """The mean of the inputs.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.Average()([keras.ops.array([[2.0]]), keras.ops.array([[3.0]])]).numpy()
+    array([[2.5]], dtype=float32)
+    """
 
     def call(self, inputs: Any) -> Any:
         self._check(inputs)
@@ -87,15 +125,44 @@ class Average(_Merge):
         return out / float(len(inputs))
 
 
-class Maximum(_Merge):
-    """The largest of the inputs, element by element."""
+class Extreme(Merge):
+    """What the largest and the smallest share: a masked value gives way to that of another input."""
+
+    def call(self, inputs: Any) -> Any:
+        if masking.of(inputs) is None:
+            return super().call(inputs)
+        self._check(inputs)
+        out, seen = inputs[0], masking.of(inputs[0])
+        for x in inputs[1:]:
+            mask = masking.of(x)
+            if mask is not None:
+                x = masking.choose(mask, x, out)
+            if seen is not None:
+                out = masking.choose(seen, out, x)
+            seen = None if mask is None or seen is None else _core.logical_or(seen, mask)
+            out = self._combine(out, x)
+        return out
+
+
+class Maximum(Extreme):
+    """The largest of the inputs, element by element.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.Maximum()([keras.ops.array([[2.0]]), keras.ops.array([[3.0]])]).numpy()
+    array([[3.]], dtype=float32)
+    """
 
     def _combine(self, a: Any, b: Any) -> Any:
         return _core.maximum(a, b)
 
 
-class Minimum(_Merge):
-    """The smallest of the inputs, element by element."""
+class Minimum(Extreme):
+    """The smallest of the inputs, element by element.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.Minimum()([keras.ops.array([[2.0]]), keras.ops.array([[3.0]])]).numpy()
+    array([[2.]], dtype=float32)
+    """
 
     def _combine(self, a: Any, b: Any) -> Any:
         return _core.minimum(a, b)
@@ -112,7 +179,7 @@ def concat(tensors: Any, axis: int) -> Any:
     return rest[0]
 
 
-class Concatenate(_Merge):
+class Concatenate(Merge):
     """The inputs one after the other along `axis`.
 
     >>> from cnnexplain import keras
@@ -126,7 +193,9 @@ class Concatenate(_Merge):
 
     def call(self, inputs: Any) -> Any:
         if not isinstance(inputs, (list, tuple)) or len(inputs) < 1:
-            raise ValueError("A `Concatenate` layer should be called on a list of at least 1 input.")
+            raise ValueError(
+                f"A `Concatenate` layer should be called on a list of at least 1 input. Received: {inputs}"
+            )
         shapes = [list(x.shape) for x in inputs]
         rank = len(shapes[0])
         if any(len(shape) != rank for shape in shapes) or not -rank <= self.axis < rank:
@@ -144,20 +213,56 @@ class Concatenate(_Merge):
                 )
         return concat(inputs, axis)
 
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The masks one after the other; over the features an output counts where one of them does."""
+        if mask is None or all(one is None for one in mask):
+            return None
+        parts = []
+        for x, one in zip(inputs, mask, strict=True):
+            never = _core.less(x, x)
+            wide = one is None or len(one.shape) == len(x.shape)
+            part = _core.logical_not(never) if one is None else one
+            parts.append(part if wide else _core.logical_or(masking.expand(part, -1), never))
+        joined = _core.cast(concat(parts, self.axis % len(inputs[0].shape)), dtype="int32")
+        return _core.cast(_core.reduce_max(joined, axis=[-1]), dtype="bool")
 
-class Dot(_Merge):
-    """The scalar products of two inputs along `axes`; `normalize` scales them to cosines."""
+
+class Dot(Merge):
+    """The scalar products of two inputs along `axes`; `normalize` scales them to cosines.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.Dot(axes=1)([keras.ops.array([[1.0, 2.0]]), keras.ops.array([[3.0, 4.0]])]).numpy()
+    array([[11.]], dtype=float32)
+    """
 
     most = 2
 
     def __init__(self, axes: Any, normalize: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
+        pair = isinstance(axes, (list, tuple)) and len(axes) == 2
+        if not isinstance(axes, int) and not (pair and all(isinstance(k, int) for k in axes)):
+            raise ValueError(f"`axes` must be an integer or a tuple of 2 integers. Received: axes={axes}")
         self.axes = axes
         self.normalize = bool(normalize)
 
     def call(self, inputs: Any) -> Any:
+        if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
+            raise ValueError(
+                f"A `Dot` layer should be called on a list of exactly 2 inputs. Received: {inputs}"
+            )
         a, b = inputs
         left, right = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
+        shapes = f"shapes {tuple(a.shape)} and {tuple(b.shape)}, axes={self.axes}"
+        ranks = len(a.shape), len(b.shape)
+        if min(ranks) < 2 or not all(
+            -r <= k < r and k % r for k, r in zip((left, right), ranks, strict=True)
+        ):
+            raise ValueError(
+                f"`axes` must name an axis of each input, not that of the batch. Received: {shapes}"
+            )
+        left, right = left % ranks[0], right % ranks[1]
+        if a.shape[left] != b.shape[right] and None not in (a.shape[left], b.shape[right]):
+            raise ValueError(f"The inputs of `Dot` must have the same size along `axes`. Received: {shapes}")
         if self.normalize:
             a, b = (
                 x
@@ -166,12 +271,15 @@ class Dot(_Merge):
                 )
                 for x, k in ((a, left), (b, right))
             )
-        if len(a.shape) == 2 and len(b.shape) == 2:
-            return _core.reduce_sum(_core.multiply(a, b), axis=[1], keepdims=True)
-        left, right = left % len(a.shape), right % len(b.shape)
-        a = _core.transpose(a, perm=[*(k for k in range(len(a.shape)) if k != left), left])
-        b = _core.transpose(b, perm=[0, right, *(k for k in range(1, len(b.shape)) if k != right)])
-        return _core.matmul(a, b)
+        a = _core.transpose(a, perm=[*(k for k in range(ranks[0]) if k != left), left])
+        b = _core.transpose(b, perm=[0, right, *(k for k in range(1, ranks[1]) if k != right)])
+        rest = [-1 if size is None else int(size) for size in (*tuple(a.shape)[1:-1], *tuple(b.shape)[2:])]
+        size = a.shape[-1] if a.shape[-1] is not None else b.shape[1]
+        y = _core.matmul(
+            _core.reshape(a, shape=[-2, -1, size] if ranks[0] != 2 else [-2, 1, size]),
+            _core.reshape(b, shape=[-2, size, -1] if ranks[1] != 2 else [-2, size, 1]),
+        )
+        return _core.reshape(y, shape=[-2, *(rest or [1])])
 
 
 def add(inputs: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Normalization of activations and of pixels."""
+"""Normalization of activations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from cnnexplain import _core
 
-from .. import initializers, tracing
+from .. import config, initializers, tracing
+from . import arguments
 from .base import Layer, real_input
 from .input_spec import InputSpec
 
@@ -29,7 +30,7 @@ class BatchNormalization(Layer):
         beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer: Initial
             values.
         beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint: As for other layers.
-        synchronized: Accepted when False.
+        renorm, renorm_clipping, renorm_momentum, synchronized: Accepted as they are by default.
 
     Weights: gamma?, beta?, moving_mean, moving_variance, each (channels,).
 
@@ -53,34 +54,29 @@ class BatchNormalization(Layer):
         gamma_regularizer: Any = None,
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
+        renorm: bool = False,
+        renorm_clipping: Any = None,
+        renorm_momentum: float = 0.99,
         synchronized: bool = False,
         **kwargs: Any,
     ):
-        for old in (
-            "renorm",
-            "renorm_clipping",
-            "renorm_momentum",
-            "virtual_batch_size",
-            "adjustment",
-            "fused",
-        ):
-            if old in kwargs and kwargs.pop(old) and old != "fused" and old != "renorm_momentum":
-                raise ValueError(f"`{old}` is not offered.")
+        kwargs.pop("fused", None)
+        arguments.refuse(kwargs, "virtual_batch_size", "adjustment")
+        arguments.refuse({"renorm": renorm, "renorm_clipping": renorm_clipping}, "renorm", "renorm_clipping")
+        arguments.refuse({"synchronized": synchronized}, "synchronized")
         super().__init__(**kwargs)
+        self.renorm, self.renorm_clipping, self.renorm_momentum = False, None, renorm_momentum
+        self.supports_masking = True
         if isinstance(axis, (list, tuple)):
             if len(axis) != 1:
                 raise ValueError(f"`axis` must be one integer. Received: axis={axis}")
             axis = axis[0]
         self.axis = int(axis)
         self.synchronized = bool(synchronized)
-        if self.synchronized:
-            raise ValueError("`synchronized=True` is not offered.")
         if not 0.0 <= momentum <= 1.0:
             raise ValueError(f"`momentum` must be between 0 and 1. Received: momentum={momentum}")
         self.momentum = float(momentum)
-        if not epsilon > 0.0:
-            raise ValueError(f"`epsilon` must be positive. Received: epsilon={epsilon}")
-        self.epsilon = float(epsilon)
+        self.epsilon = _epsilon(epsilon)
         self.center = bool(center)
         self.scale = bool(scale)
         self._describe_weight("beta", beta_initializer, beta_regularizer, beta_constraint)
@@ -118,17 +114,23 @@ class BatchNormalization(Layer):
         self.input_spec = InputSpec(ndim=rank, axes={self.axis: size})
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if mask is not None:
-            raise ValueError("`mask` is not offered by BatchNormalization.")
         x = real_input(inputs, self.dtype)
         rank = len(x.shape)
+        if mask is not None and len(mask.shape) != rank - 1:
+            raise ValueError(
+                "`mask` must have one axis less than the input. Received: "
+                f"mask.shape={tuple(mask.shape)}, inputs.shape={tuple(x.shape)}"
+            )
         axis = self.axis % rank
         order = None
         if axis != rank - 1:
             order = [*(k for k in range(rank) if k != axis), axis]
             x = _core.transpose(x, perm=order)
         if training and self.trainable:
-            y, mean, variance = _core.batch_norm_training(x, self.gamma, self.beta, epsilon=self.epsilon)
+            if mask is None:
+                y, mean, variance = _core.batch_norm_training(x, self.gamma, self.beta, epsilon=self.epsilon)
+            else:
+                y, mean, variance = self._masked(x, mask, order)
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 kept = _core.multiply(tracing.latest(moving), self.momentum)
                 moving.assign(kept + _core.stop_gradient(batch) * (1.0 - self.momentum))
@@ -140,6 +142,64 @@ class BatchNormalization(Layer):
             y = _core.transpose(y, perm=[order.index(k) for k in range(rank)])
         return y
 
+    def _masked(self, x: Any, mask: Any, order: list[int] | None) -> tuple[Any, Any, Any]:
+        """The normalized input, with the mean and variance of the cells where the mask is true."""
+        rank = len(x.shape)
+        sizes = [-1 if size is None else int(size) for size in tuple(mask.shape)[1:]]
+        kept = _core.reshape(_core.cast(mask, dtype="bool"), shape=[-2, *sizes, 1])
+        if order is not None:
+            kept = _core.transpose(kept, perm=order)
+        axes = list(range(rank - 1))
+        every = _core.logical_or(kept, _core.not_equal(x, x))  # as large as the input
+        every = _core.logical_and(every, kept)
+        zero = _core.tensor(np.zeros((), x.dtype.name))
+        count = _core.reduce_sum(_core.cast(every, dtype=x.dtype.name), axis=axes) + config.epsilon()
+        mean = _core.reduce_sum(_core.where(x, zero, every), axis=axes) / count
+        apart = _core.subtract(x, mean)
+        variance = _core.reduce_sum(_core.square(_core.where(apart, zero, every)), axis=axes) / count
+        y = apart * _core.rsqrt(variance + self.epsilon)
+        if self.gamma is not None:
+            y = _core.multiply(y, self.gamma)
+        if self.beta is not None:
+            y = _core.add(y, self.beta)
+        return y, mean, variance
+
+
+def _axes_of(axis: Any) -> Any:
+    if isinstance(axis, (list, tuple)) and axis and all(isinstance(k, (int, np.integer)) for k in axis):
+        return [int(k) for k in axis]
+    if isinstance(axis, (int, np.integer)) and not isinstance(axis, bool):
+        return int(axis)
+    raise TypeError(
+        f"Expected an int or a list/tuple of ints for the argument 'axis'. Received: axis={axis!r}"
+    )
+
+
+def _epsilon(value: Any) -> float:
+    if not value > 0.0:
+        raise ValueError(f"`epsilon` must be positive. Received: epsilon={value}")
+    return float(value)
+
+
+def _sorted(axis: Any, rank: int) -> list[int]:
+    """The axes counted from the front, in order."""
+    axes = axis if isinstance(axis, list) else [axis]
+    for k in axes:
+        if not -rank <= k < rank:
+            raise ValueError(f"`axis` is out of range for an input of rank {rank}. Received: axis={axis}")
+    return sorted(k % rank for k in axes)
+
+
+def _known(input_shape: Any, axis: Any, name: str) -> tuple[int, ...]:
+    """The sizes along the axes, which a weight needs to be known."""
+    sizes = tuple(input_shape[k] for k in _sorted(axis, len(input_shape)))
+    if None in sizes:
+        raise ValueError(
+            f"Axis {axis} of the input of layer '{name}' must be known. Received: "
+            f"input_shape={tuple(input_shape)}"
+        )
+    return sizes
+
 
 class LayerNormalization(Layer):
     """gamma * (x - mean) / sqrt(variance + epsilon) + beta over `axis` of each example.
@@ -148,6 +208,12 @@ class LayerNormalization(Layer):
         axis: The axis or axes that are normalized.
         epsilon: Added to the variance.
         center, scale: Whether beta is added, gamma multiplies.
+
+    Ba, Kiros and Hinton, Layer Normalization, 2016.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.LayerNormalization(epsilon=1e-9)([[1.0, 3.0]]).numpy().round(4)
+    array([[-1.,  1.]], dtype=float32)
     """
 
     def __init__(
@@ -164,9 +230,12 @@ class LayerNormalization(Layer):
         gamma_constraint: Any = None,
         **kwargs: Any,
     ):
+        arguments.refuse(kwargs, "rms_scaling")
         super().__init__(**kwargs)
-        self.axis = list(axis) if isinstance(axis, (list, tuple)) else int(axis)
-        self.epsilon = float(epsilon)
+        self.axis = _axes_of(axis)
+        self.epsilon = _epsilon(epsilon)
+        self.supports_masking = True
+        self.rms_scaling = False
         self.center = bool(center)
         self.scale = bool(scale)
         self._describe_weight("beta", beta_initializer, beta_regularizer, beta_constraint)
@@ -174,12 +243,11 @@ class LayerNormalization(Layer):
         self.gamma: Any = None
         self.beta: Any = None
 
-    def _axes(self, rank: int) -> list[int]:
-        axes = self.axis if isinstance(self.axis, list) else [self.axis]
-        return sorted(axis % rank for axis in axes)
+    def get_config(self) -> dict:
+        return {**super().get_config(), "rms_scaling": False}
 
     def build(self, input_shape: Any) -> None:
-        shape = tuple(input_shape[axis] for axis in self._axes(len(input_shape)))
+        shape = _known(input_shape, self.axis, self.name)
         if self.scale:
             self.gamma = self._add_described("gamma", shape)
         if self.center:
@@ -188,7 +256,7 @@ class LayerNormalization(Layer):
     def call(self, inputs: Any) -> Any:
         x = real_input(inputs, self.dtype)
         rank = len(x.shape)
-        axes = self._axes(rank)
+        axes = _sorted(self.axis, rank)
         mean = _core.reduce_mean(x, axis=axes, keepdims=True)
         variance = _core.reduce_mean(_core.squared_difference(x, mean), axis=axes, keepdims=True)
         y = (x - mean) * _core.rsqrt(variance + self.epsilon)
@@ -200,92 +268,22 @@ class LayerNormalization(Layer):
         return y
 
 
-class Normalization(Layer):
-    """(x - mean) / sqrt(variance), with given statistics or those that `adapt` computes.
-
-    Args:
-        axis: Axes with statistics of their own; None: one mean and variance for everything.
-        mean, variance: Given statistics.
-        invert: Whether the opposite is computed.
-    """
-
-    def __init__(
-        self, axis: Any = -1, mean: Any = None, variance: Any = None, invert: bool = False, **kwargs: Any
-    ):
-        super().__init__(**kwargs)
-        if (mean is None) != (variance is None):
-            raise ValueError(
-                "When setting values directly, both `mean` and `variance` must be set. "
-                f"Received: mean={mean} and variance={variance}"
-            )
-        self.axis = None if axis is None else tuple(axis) if isinstance(axis, (list, tuple)) else (axis,)
-        self.mean = mean
-        self.variance = variance
-        self.invert = bool(invert)
-
-    def _shape(self, input_shape: Any) -> list[int]:
-        rank = len(input_shape)
-        kept = {axis % rank for axis in self.axis or ()}
-        return [int(input_shape[k]) if k in kept else 1 for k in range(rank)]
-
-    def build(self, input_shape: Any) -> None:
-        self._broadcast = self._shape(input_shape)
-        shape = tuple(
-            size
-            for k, size in enumerate(self._broadcast)
-            if k in {a % len(input_shape) for a in self.axis or ()}
-        )
-        if self.mean is None:
-            self.adapt_mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
-            self.adapt_variance = self.add_weight(
-                name="variance", shape=shape, initializer="ones", trainable=False
-            )
-            self.count = self.add_weight(
-                name="count", shape=(), initializer="zeros", trainable=False, dtype="int32"
-            )
-
-    def adapt(self, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
-        """Sets the statistics to those of `data`, an array or an iterable of batches."""
-        arrays = [np.asarray(data)] if hasattr(data, "shape") else [np.asarray(batch) for batch in data]
-        array = np.concatenate(arrays).astype(np.float64)
-        if not self.built:
-            self.build((None, *array.shape[1:]))
-        axes = tuple(k for k in range(array.ndim) if k not in {a % array.ndim for a in self.axis or ()})
-        self.adapt_mean.assign(array.mean(axis=axes).astype(self.dtype))
-        self.adapt_variance.assign(array.var(axis=axes).astype(self.dtype))
-        self.count.assign(np.int32(array.shape[0]))
-
-    def call(self, inputs: Any) -> Any:
-        x = real_input(inputs, self.dtype)
-        if self.mean is None:
-            mean = _core.reshape(self.adapt_mean, shape=self._broadcast)
-            variance = _core.reshape(self.adapt_variance, shape=self._broadcast)
-            spread = _core.maximum(_core.sqrt(variance), 1e-7)
-        else:
-            mean = _constant(self.mean, self._broadcast, self.dtype)
-            root = np.sqrt(np.asarray(self.variance, self.dtype))
-            spread = _constant(np.maximum(root, 1e-7), self._broadcast, self.dtype)
-        return x * spread + mean if self.invert else (x - mean) / spread
-
-
-def _constant(value: Any, shape: list[int], dtype: str) -> Any:
-    array = np.asarray(value, dtype)
-    try:
-        array = np.broadcast_to(array, shape) if array.ndim == 0 else array.reshape(shape)
-    except ValueError:
-        array = np.broadcast_to(array, shape)
-    return _core.tensor(np.ascontiguousarray(array))
-
-
 class UnitNormalization(Layer):
-    """Scales to length 1 along `axis`."""
+    """Scales to length 1 along `axis`.
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.UnitNormalization()([[3.0, 4.0]]).numpy()
+    array([[0.6, 0.8]], dtype=float32)
+    """
 
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
-        self.axis = list(axis) if isinstance(axis, (list, tuple)) else int(axis)
+        self.axis = _axes_of(axis)
+        self.supports_masking = True
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        axes = self.axis if isinstance(self.axis, list) else [self.axis]
-        total = _core.reduce_sum(_core.square(inputs), axis=axes, keepdims=True)
-        return inputs * _core.rsqrt(_core.maximum(total, 1e-12))
+        x = real_input(inputs, self.dtype)
+        axes = _sorted(self.axis, len(x.shape))
+        total = _core.reduce_sum(_core.square(x), axis=axes, keepdims=True)
+        return x * _core.rsqrt(_core.maximum(total, 1e-12))

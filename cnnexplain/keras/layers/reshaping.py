@@ -8,10 +8,13 @@ from typing import Any
 from cnnexplain import _core
 
 from .. import config
+from ..naming import nearest
 from . import arguments
 from .base import Layer, real_input
 from .convolution import from_last, to_last
 from .input_spec import InputSpec
+
+_WAYS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 
 
 class Flatten(Layer):
@@ -94,7 +97,12 @@ class Permute(Layer):
 
 
 class RepeatVector(Layer):
-    """(n, features) -> (n, times, features)."""
+    """(n, features) -> (n, times, features).
+
+    >>> from cnnexplain import keras
+    >>> tuple(keras.layers.RepeatVector(3)(keras.ops.zeros((2, 4))).shape)
+    (2, 3, 4)
+    """
 
     def __init__(self, n: int, **kwargs: Any):
         super().__init__(**kwargs)
@@ -103,6 +111,30 @@ class RepeatVector(Layer):
 
     def call(self, inputs: Any) -> Any:
         return _core.tile(_core.reshape(inputs, shape=[-2, 1, inputs.shape[1]]), multiples=[1, self.n, 1])
+
+
+def _crop(x: Any, cropping: dict[int, tuple[int, int]], layer: Any) -> Any:
+    """The tensor without {axis: (before, after)} cells."""
+    rank = len(x.shape)
+    begin, size, behind = [0] * rank, [-1] * rank, [0] * rank
+    for axis, (before, after) in cropping.items():
+        length = x.shape[axis]
+        begin[axis] = before
+        if length is None:
+            behind[axis] = after
+            continue
+        if before + after >= length:
+            raise ValueError(
+                "Values in `cropping` argument should be smaller than the corresponding spatial dimension of "
+                f"the input. Received: input_shape={tuple(x.shape)}, cropping={layer.cropping}"
+            )
+        size[axis] = length - before - after
+    x = _core.slice(x, begin=begin, size=size)
+    if any(behind):  # of an unknown size: cut at the front of the reversed tensor
+        axes = [axis for axis in range(rank) if behind[axis]]
+        x = _core.slice(_core.reverse(x, axis=axes), begin=behind, size=[-1] * rank)
+        x = _core.reverse(x, axis=axes)
+    return x
 
 
 class ZeroPadding2D(Layer):
@@ -136,6 +168,10 @@ class Cropping2D(Layer):
     Args:
         cropping: An integer, (vertical, horizontal) or ((top, bottom), (left, right)).
         data_format: "channels_last" or "channels_first".
+
+    >>> from cnnexplain import keras
+    >>> tuple(keras.layers.Cropping2D(((1, 0), (2, 2)))(keras.ops.zeros((1, 6, 8, 3))).shape)
+    (1, 5, 4, 3)
     """
 
     def __init__(self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any):
@@ -146,25 +182,80 @@ class Cropping2D(Layer):
 
     def call(self, inputs: Any) -> Any:
         first = 1 if self.data_format == "channels_last" else 2
-        begin, size = [0] * 4, [-1] * 4
-        for axis, (before, after) in zip((first, first + 1), self.cropping, strict=True):
-            length = inputs.shape[axis]
-            if length is None:
-                if after:
-                    raise ValueError(
-                        f"Axis {axis} must have a known size to be cropped at its end. Received: "
-                        f"shape={tuple(inputs.shape)}"
-                    )
-                begin[axis] = before
-                continue
-            if before + after >= length:
-                raise ValueError(
-                    "Values in `cropping` argument should be smaller than the corresponding spatial "
-                    "dimension of the "
-                    f"input. Received: input_shape={tuple(inputs.shape)}, cropping={self.cropping}"
-                )
-            begin[axis], size[axis] = before, length - before - after
-        return _core.slice(inputs, begin=begin, size=size)
+        return _crop(inputs, {first: self.cropping[0], first + 1: self.cropping[1]}, self)
+
+
+class ZeroPadding1D(Layer):
+    """Adds steps of zeros to sequences.
+
+    Args:
+        padding: An integer for both ends, or (before, after).
+        data_format: "channels_last" (n, length, c) or "channels_first" (n, c, length).
+
+    >>> from cnnexplain import keras
+    >>> tuple(keras.layers.ZeroPadding1D((1, 2))(keras.ops.zeros((1, 4, 3))).shape)
+    (1, 7, 3)
+    """
+
+    def __init__(self, padding: Any = 1, data_format: str | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.data_format = config.standardize_data_format(data_format)
+        self.padding = arguments.integers(padding, 2, "padding", zero=True)
+        self.input_spec = InputSpec(ndim=3)
+
+    def call(self, inputs: Any) -> Any:
+        before, after = [0] * 3, [0] * 3
+        axis = 1 if self.data_format == "channels_last" else 2
+        before[axis], after[axis] = self.padding
+        return _core.pad(inputs, before=before, after=after)
+
+
+class Cropping1D(Layer):
+    """Cuts steps off sequences (n, length, c).
+
+    Args:
+        cropping: An integer for both ends, or (before, after).
+
+    >>> from cnnexplain import keras
+    >>> tuple(keras.layers.Cropping1D((1, 2))(keras.ops.zeros((1, 9, 3))).shape)
+    (1, 6, 3)
+    """
+
+    def __init__(self, cropping: Any = (1, 1), **kwargs: Any):
+        super().__init__(**kwargs)
+        self.cropping = arguments.integers(cropping, 2, "cropping", zero=True)
+        self.input_spec = InputSpec(ndim=3)
+
+    def call(self, inputs: Any) -> Any:
+        return _crop(inputs, {1: (self.cropping[0], self.cropping[1])}, self)
+
+
+def repeat(x: Any, times: int, axis: int) -> Any:
+    """Each cell `times` times along axis 1 or 2 of (n, a, c) or (n, a, b, c), whose sizes may be unknown."""
+    rank = len(x.shape)
+    order = [0, *(k for k in range(1, rank - 1) if k != axis), axis, rank - 1]
+    x = _core.transpose(x, perm=order)
+    channels = x.shape[-1]
+    x = _core.tile(x, multiples=[1] * (rank - 1) + [times])
+    x = _core.reshape(x, shape=[-2] * (rank - 2) + [-1, channels])
+    return _core.transpose(x, perm=[order.index(k) for k in range(rank)])
+
+
+class UpSampling1D(Layer):
+    """Repeats each step `size` times: (n, length, c) -> (n, length * size, c).
+
+    >>> from cnnexplain import keras
+    >>> keras.layers.UpSampling1D(2)(keras.ops.array([[[1.0], [2.0]]])).numpy().ravel()
+    array([1., 1., 2., 2.], dtype=float32)
+    """
+
+    def __init__(self, size: int = 2, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.size = arguments.positive(size, "size")
+        self.input_spec = InputSpec(ndim=3)
+
+    def call(self, inputs: Any) -> Any:
+        return repeat(inputs, self.size, 1)
 
 
 class UpSampling2D(Layer):
@@ -173,7 +264,8 @@ class UpSampling2D(Layer):
     Args:
         size: Factors for height and width.
         data_format: "channels_last" or "channels_first".
-        interpolation: "nearest" (repeats pixels) or "bilinear".
+        interpolation: "nearest" (repeats pixels, also of images of unknown size), "bilinear" or one of the
+            other ways of `keras.ops.image.resize`: "bicubic", "lanczos3", "lanczos5".
 
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.UpSampling2D(2)(keras.ops.zeros((1, 4, 4, 3))).shape)
@@ -190,9 +282,10 @@ class UpSampling2D(Layer):
         super().__init__(**kwargs)
         self.data_format = config.standardize_data_format(data_format)
         self.size = arguments.integers(size, 2, "size")
-        if str(interpolation).lower() not in ("nearest", "bilinear"):
+        if str(interpolation).lower() not in _WAYS:
             raise ValueError(
-                f"`interpolation` must be 'nearest' or 'bilinear'. Received: interpolation={interpolation}"
+                f"`interpolation` must be one of {', '.join(_WAYS)}. Received: interpolation={interpolation}."
+                f"{nearest(interpolation, _WAYS)}"
             )
         self.interpolation = str(interpolation).lower()
         self.input_spec = InputSpec(ndim=4)
@@ -200,9 +293,19 @@ class UpSampling2D(Layer):
     def call(self, inputs: Any) -> Any:
         x = to_last(real_input(inputs, self.dtype), self.data_format)
         height, width = x.shape[1], x.shape[2]
-        if height is None or width is None:
+        if height is not None and width is not None:
+            size = [height * self.size[0], width * self.size[1]]
+            if self.interpolation in ("nearest", "bilinear"):
+                x = _core.resize(x, size=size, method=self.interpolation)
+            else:
+                from ..ops import image
+
+                x = image.resize(x, size, interpolation=self.interpolation, data_format="channels_last")
+        elif self.interpolation == "nearest":
+            x = repeat(repeat(x, self.size[0], 1), self.size[1], 2)
+        else:
             raise ValueError(
-                f"Height and width must be known to be upsampled. Received: shape={tuple(inputs.shape)}"
+                f"`interpolation={self.interpolation!r}` needs a known height and width. Received: "
+                f"shape={tuple(inputs.shape)}"
             )
-        x = _core.resize(x, size=[height * self.size[0], width * self.size[1]], method=self.interpolation)
         return from_last(x, self.data_format)

@@ -12,6 +12,7 @@ from cnnexplain.tensor import Variable
 
 from .. import config, constraints, initializers, regularizers, tracing, tree
 from ..tracing import state
+from ..variable import Variable as Weight
 
 _INTERNAL = frozenset({"_inbound_nodes", "_traces", "_graph", "_own", "_programs", "_init_arguments"})
 # Edits that leave traces valid.
@@ -107,9 +108,11 @@ class VariableHolder:
         return self.dtype
 
     @property
-    def dtype_policy(self) -> str:
-        """The dtype's name."""
-        return self.dtype
+    def dtype_policy(self) -> Any:
+        """The dtype as a policy."""
+        from ..dtype_policies import DTypePolicy
+
+        return DTypePolicy(self.dtype)
 
     @property
     def weights(self) -> list:
@@ -189,8 +192,10 @@ class VariableHolder:
 
     @property
     def path(self) -> str:
-        """The layer's place, "outer/inner"."""
-        return self.name
+        """The layer's place, "outer/inner", as its variables have it."""
+        own = self._own_variables()
+        place = getattr(own[0], "path", "") if own else ""
+        return place.rpartition("/")[0] or self.name
 
     def add_weight(
         self,
@@ -203,6 +208,7 @@ class VariableHolder:
         regularizer: Any = None,
         constraint: Any = None,
         aggregation: str = "none",
+        overwrite_with_gradient: bool = False,
         name: str | None = None,
         **kwargs: Any,
     ) -> Any:
@@ -231,6 +237,8 @@ class VariableHolder:
         kwargs.pop("synchronization", None)
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments passed to `add_weight`: {kwargs}")
+        if overwrite_with_gradient:
+            raise ValueError("`overwrite_with_gradient=True` is not offered: it serves 8-bit training.")
         shape = () if shape is None else (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
         if any(size is None for size in shape):
             raise ValueError(f"`shape` of a weight must have no unknown dimension. Received: shape={shape}")
@@ -241,7 +249,7 @@ class VariableHolder:
         initializer = initializers.get(initializer)
         with tracing.running_eagerly():
             value = initializer(sizes, dtype=dtype)
-            variable = Variable(value, trainable=bool(trainable), name=name or "variable", dtype=dtype)
+            variable = Weight(value, trainable=bool(trainable), name=name or "variable", dtype=dtype)
         scope = "/".join(
             (*state.path, self.name) if not state.path or state.path[-1] != self.name else state.path
         )
@@ -250,9 +258,11 @@ class VariableHolder:
         regularizer = regularizers.get(regularizer)
         if regularizer is not None:
             self._regularizers[variable.id] = (variable, regularizer)
+            variable.regularizer = regularizer
         constraint = constraints.get(constraint)
         if constraint is not None:
             self._constraints[variable.id] = (variable, constraint)
+            variable.constraint = constraint
         return variable
 
     def _describe_weight(self, role: str, initializer: Any, regularizer: Any, constraint: Any) -> None:
@@ -271,9 +281,28 @@ class VariableHolder:
             constraint=getattr(self, f"{role}_constraint"),
         )
 
-    def add_variable(self, *args: Any, **kwargs: Any) -> Any:
-        """The same as `add_weight`."""
-        return self.add_weight(*args, **kwargs)
+    def add_variable(
+        self,
+        shape: Any,
+        initializer: Any,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        name: str | None = None,
+    ) -> Any:
+        """Makes a variable of this layer, as `add_weight` does."""
+        return self.add_weight(
+            shape=shape,
+            initializer=initializer,
+            dtype=dtype,
+            trainable=trainable,
+            autocast=autocast,
+            regularizer=regularizer,
+            constraint=constraint,
+            name=name,
+        )
 
     def add_loss(self, loss: Any) -> None:
         """Adds a scalar to the training loss; called within `call`."""

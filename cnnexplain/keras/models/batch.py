@@ -31,6 +31,12 @@ class BatchSteps(EagerSteps):
     def _precheck(self, x: Any) -> None:
         """Shapes before the arrays are cut into batches: then a missing batch axis can still be seen."""
         if self._functional and x is not None:
+            if len(self._graph.inputs) == 1 and isinstance(x, (list, tuple)) and len(x) > 1:
+                if all(hasattr(item, "shape") and len(item.shape) for item in x):
+                    raise ValueError(
+                        f'Model "{self.name}" has one input, but a list of {len(x)} arrays was given. Make '
+                        "one array of the examples: `np.stack(x)`."
+                    )
             matched = [x] if len(self._graph.inputs) == 1 and hasattr(x, "shape") else self._match(x)
             for place, (value, symbol) in enumerate(zip(matched, self._graph.inputs, strict=True)):
                 if hasattr(value, "shape"):
@@ -39,8 +45,13 @@ class BatchSteps(EagerSteps):
                     )
 
     def _ensure_built(self, x: Any) -> None:
-        if self._graph is None and (not self.built or self._call_inputs is None):
+        if self._graph is None and (not self.built or self._call_inputs is None) and self._has_call():
             self(tensors(x, self.dtype), training=False)
+
+    def _has_call(self) -> bool:
+        """False for a model that only has steps of its own, such as a pair of networks."""
+        call = getattr(type(self), "call")  # noqa: B009
+        return call.__qualname__ != "Model.call" or type(self).train_step is EagerSteps.train_step
 
     def _step(self, x: Any, y: Any, w: Any, training: bool) -> tuple[Step, list, list]:
         self._ensure_built(x)
@@ -75,7 +86,16 @@ class BatchSteps(EagerSteps):
             or self.run_eagerly
             or cls.compute_loss is not EagerSteps.compute_loss
             or cls.compute_metrics is not EagerSteps.compute_metrics
+            or (training and self._rewrites_kernels())
         )
+
+    def _rewrites_kernels(self) -> bool:
+        """Does a layer assign to a trained variable, which must happen before the gradient is applied?"""
+        entry = self.__dict__.get("_rewrites")
+        if entry is None or entry[0] != tracing.configuration():
+            found = any(getattr(type(layer), "rewrites_kernel", False) for layer in self._flatten_layers())
+            entry = self.__dict__["_rewrites"] = (tracing.configuration(), found)
+        return entry[1]
 
     def _run_batch(self, x: Any, y: Any, w: Any, training: bool) -> dict | None:
         """One step; the logs where the user's own step returned them, else None (read from the metrics)."""

@@ -109,6 +109,7 @@ class Compiled:
         self.loss_weights = loss_weights
         self.given_metrics = given_metrics
         self.weighted_metrics = weighted_metrics
+        self.labels: dict[int, str] = {}  # by the id of the metric
         self.built = False
         self.losses: list = []
         self.weights: list = []
@@ -140,7 +141,26 @@ class Compiled:
                 metrics.Mean(name=f"{name}_loss") if loss is not None else None
                 for name, loss in zip(self.names, self.losses, strict=True)
             ]
+        self._label(count > 1)
         self.built = True
+
+    def _label(self, several: bool) -> None:
+        """Names in the logs: with the output's name where there are several, and every name once."""
+        used: dict[str, int] = {}
+        for weighted, per_output in ((False, self.metrics), (True, self.weighted)):
+            for output, entry in zip(self.names, per_output, strict=True):
+                start = f"{output}_" if several else ""
+                for metric in entry:
+                    name = start + metric.name
+                    if weighted and name in used:
+                        name = f"{start}weighted_{metric.name}"
+                    count = used.get(name, 0)
+                    used[name] = count + 1
+                    self.labels[id(metric)] = f"{name}_{count}" if count else name
+
+    def name_of(self, metric: Any) -> str:
+        """The metric's name in the logs."""
+        return self.labels.get(id(metric), metric.name)
 
     def _metrics(self, given: Any, y_true: list, y_pred: list, argument: str) -> list[list]:
         count = len(y_pred)
@@ -164,14 +184,12 @@ class Compiled:
                 f"{count} outputs."
             )
         resolved = []
-        for name, entry, y, p in zip(self.names, spread, y_true, y_pred, strict=True):
+        for entry, y, p in zip(spread, y_true, y_pred, strict=True):
             found = []
             for one in tree.flatten(entry) if entry is not None else []:
                 if y is None:
                     continue
-                metric = resolve_metric(one, y, p)
-                metric.name = metric.name if metric.name.startswith(f"{name}_") else f"{name}_{metric.name}"
-                found.append(metric)
+                found.append(resolve_metric(one, y, p))
             resolved.append(found)
         return resolved
 
@@ -247,7 +265,7 @@ def _only(loss: Any) -> Any:
 
 def result_of(metric: Any) -> Any:
     """The metric's value as a Python float, or a dict of them."""
-    if hasattr(metric, "value") and callable(metric.value):
+    if type(metric).result is metrics.Mean.result:
         return float(metric.value())
     value = metric.result()
     if isinstance(value, dict):

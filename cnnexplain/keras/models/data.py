@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from cnnexplain import _core
+from cnnexplain.data.ahead import noted, side_by_side
 
-from .. import tree
+from .. import config, tree
+from ..utils.packing import unpack_x_y_sample_weight
+from ..utils.sequence import PyDataset
 
 _TENSORS = (_core.Tensor, _core.Variable)
 
@@ -77,20 +82,6 @@ def count_of(*structures: Any) -> int:
     if not sizes:
         raise ValueError("`x` must hold data. Received: x=None")
     return next(iter(sizes))
-
-
-def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """(x, y, sample_weight) of what a data set yields."""
-    if isinstance(data, list):
-        data = tuple(data)
-    if not isinstance(data, tuple):
-        return data, None, None
-    if len(data) > 3:
-        raise ValueError(
-            "Data is expected to be in format `x`, `(x,)`, `(x, y)`, or `(x, y, sample_weight)`. "
-            f"Received: a tuple of {len(data)}"
-        )
-    return (*data, None, None)[:3]
 
 
 def train_validation_split(arrays: tuple, share: float) -> tuple[tuple, tuple]:
@@ -220,12 +211,13 @@ class IterableBatches(Batches):
         self.source = source
         self.class_weight = class_weight
         self.shuffle = shuffle
-        self.endless = hasattr(source, "__next__")
+        self.endless = hasattr(source, "__next__") and not isinstance(source, PyDataset)
         self._iterator: Any = None
         self.steps = steps
+        self._passes = 0
         if steps is None and not self.endless:
             try:
-                size = len(source)
+                size = source.num_batches if isinstance(source, PyDataset) else len(source)
             except TypeError:
                 size = None
             if size is not None and size >= 0:
@@ -233,14 +225,37 @@ class IterableBatches(Batches):
         self._wanted = steps
 
     def _items(self) -> Iterator[Any]:
+        if isinstance(self.source, PyDataset):
+            return self._numbered()
         if hasattr(self.source, "__iter__"):
-            yield from iter(self.source)
-        else:
-            order = np.random.permutation(len(self.source)) if self.shuffle else range(len(self.source))
-            for place in order:
-                yield self.source[int(place)]
+            return iter(self.source)
+        order = np.random.permutation(len(self.source)) if self.shuffle else range(len(self.source))
+        return (self.source[int(place)] for place in order)
+
+    def _numbered(self) -> Iterator[Any]:
+        """The batches of a PyDataset, made by its workers, in order or in a random one."""
+        source = self.source
+        order: Any = itertools.count() if source.num_batches is None else range(source.num_batches)
+        if self.shuffle and source.num_batches is not None:
+            order = list(order)
+            random.shuffle(order)
+
+        def batch(_: int, index: int) -> Any:
+            try:
+                return source[index]
+            except Exception as error:
+                noted(error, f"in `{type(source).__name__}.__getitem__`, batch {index}")
+                raise
+
+        if source.workers > 1:
+            self._passes += 1
+            return side_by_side(iter(order), batch, source.workers, True, self._passes)
+        return (batch(0, index) for index in order)
 
     def epoch(self) -> Iterator[tuple[Any, Any, Any]]:
+        begin = getattr(self.source, "on_epoch_begin", None)
+        if callable(begin):
+            begin()
         if self._wanted is None:
             self._iterator = None
         if self._iterator is None:
@@ -259,12 +274,19 @@ class IterableBatches(Batches):
                 item = next(self._iterator, None)
                 if item is None:
                     return
+            except BaseException:
+                self._iterator = None
+                raise
             x, y, w = unpack_x_y_sample_weight(item)
             if self.class_weight is not None and y is not None:
                 weights = class_weights(y, self.class_weight)
                 w = weights if w is None else np.asarray(w) * weights
             done += 1
-            yield x, y, w
+            try:
+                yield x, y, w
+            except GeneratorExit:
+                self._iterator = None  # ends the threads that make the next batches
+                raise
 
     def epoch_ends(self) -> None:
         end = getattr(self.source, "on_epoch_end", None)
@@ -287,13 +309,17 @@ def batches(
     ):
         raise ValueError(f"`steps` must be a positive integer. Received: steps={steps}")
     steps = None if steps == -1 else steps
+    limit = config.max_steps_per_epoch()
+    if limit is not None:
+        steps = limit if steps is None else min(int(steps), limit)
     if _is_iterable_of_batches(x):
         if y is not None:
             raise ValueError(
                 f"When providing `x` as a {type(x).__name__}, `y` should not be passed: the data set yields "
                 "(x, y)."
             )
-        return IterableBatches(x, steps, class_weight, bool(shuffle) and not hasattr(x, "__iter__"))
+        numbered = isinstance(x, PyDataset) or not hasattr(x, "__iter__")
+        return IterableBatches(x, steps, class_weight, bool(shuffle) and numbered)
     return ArrayBatches(
         arrays_of(x), arrays_of(y), arrays_of(sample_weight), batch_size, shuffle, class_weight, steps
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,10 +28,11 @@ class EagerSteps:
         x, y, sample_weight = _unpack(data)
         with GradientTape() as tape:
             y_pred = self(x, training=True)
-            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+            loss = self._loss_of(x, y, y_pred, sample_weight, True)
+            scaled = loss if self.optimizer is None else self.optimizer.scale_loss(loss)
         variables = self.trainable_weights
         if variables:
-            self.optimizer.apply(tape.gradient(loss, variables), variables)
+            self.optimizer.apply(tape.gradient(scaled, variables), variables)
         self._note_loss(loss, x)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
@@ -38,9 +40,16 @@ class EagerSteps:
         """One eager test step on (x, y, sample_weight); returns the metrics."""
         x, y, sample_weight = _unpack(data)
         y_pred = self(x, training=False)
-        loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+        loss = self._loss_of(x, y, y_pred, sample_weight, False)
         self._note_loss(loss, x)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def _loss_of(self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Any:
+        """`compute_loss`, which may be the user's and know no `training`."""
+        given = {"x": x, "y": y, "y_pred": y_pred, "sample_weight": sample_weight}
+        if "training" in inspect.signature(self.compute_loss).parameters:
+            given["training"] = training
+        return self.compute_loss(**given)
 
     def predict_step(self, data: Any) -> Any:
         """The predictions for one batch."""
@@ -66,7 +75,7 @@ class EagerSteps:
             total, parts = self._compiled.total_loss(flat_true, flat_pred, weights)
             for tracker, part in zip(self._compiled.trackers, parts, strict=False):
                 if tracker is not None:
-                    count = flat_pred[0].shape[0]
+                    count = flat_pred[0].shape[0] if self.run_eagerly else 1
                     tracker.add(float(part) * count, count)
         for extra in self.losses:
             total = extra if total is None else total + extra
@@ -94,7 +103,7 @@ class EagerSteps:
             if isinstance(result, dict):
                 values.update(result)
             else:
-                values[metric.name] = result
+                values[self._name_of(metric)] = result
         return values
 
     def _note_loss(self, loss: Any, x: Any) -> None:

@@ -20,7 +20,21 @@ _STEP_CLASSES = {
     "floor_mod": "Mod",
     "pow": "Power",
     "relu": "Relu",
+    "reduce_prod": "Prod",
+    "reduce_any": "Any",
+    "reduce_all": "All",
     "concat": "Concatenate",
+    "gather": "Take",
+    "reverse": "Flip",
+    "abs": "Absolute",
+    "identity": "Copy",
+    "asin": "Arcsin",
+    "acos": "Arccos",
+    "atan": "Arctan",
+    "atan2": "Arctan2",
+    "asinh": "Arcsinh",
+    "acosh": "Arccosh",
+    "atanh": "Arctanh",
 }
 
 

@@ -12,6 +12,7 @@ from cnnexplain import _core
 
 from .. import tree
 from ..layers.base import TENSORS
+from ..layers.input_spec import NO_TENSOR, advice, fits, shown
 from ..tracing import Symbol
 
 
@@ -34,7 +35,10 @@ class InputFitting:
                     f"Missing data for input '{missing[0]}'. You passed a data dictionary with keys "
                     f"{list(inputs)}. Expected the following keys: {names}"
                 )
-            return [inputs[name] for name in names]
+            found = [inputs[name] for name in names]
+            if any(tree.is_nested(structure[name]) for name in names if isinstance(structure, dict)):
+                found = tree.flatten(found)
+            return found
         if len(graph.inputs) == 1:
             if isinstance(inputs, (list, tuple)):
                 if len(inputs) == 1 and (hasattr(inputs[0], "shape") or tree.is_nested(inputs[0])):
@@ -55,7 +59,7 @@ class InputFitting:
             raise ValueError(
                 f'Layer "{self.name}" expects {len(graph.inputs)} input(s), but it received {len(flat)} '
                 "input tensors. "
-                f"Inputs received: {[_describe(value) for value in flat]}"
+                f"Inputs received: {[shown(value) for value in flat]}"
             )
         return flat
 
@@ -75,7 +79,7 @@ class InputFitting:
         """The shape itself, or with a last axis of size 1 more or less; ValueError where it does not fit."""
         if len(shape) == len(wanted) + 1 and shape[-1] == 1 and wanted[-1] != 1:
             shape = shape[:-1]
-        elif len(shape) == len(wanted) - 1 and wanted[-1] == 1 and _fits((*shape, 1), wanted):
+        elif len(shape) == len(wanted) - 1 and wanted[-1] == 1 and fits((*shape, 1), wanted):
             shape = (*shape, 1)
         self._check_input(shape, wanted, place, given)
         return shape
@@ -87,30 +91,11 @@ class InputFitting:
                     break
             else:
                 return
-        hint = ""
-        shape = shape if given is None else given
-        if len(shape) == len(wanted) - 1 and _fits((None, *shape), wanted):
-            hint = " The batch axis is missing: pass `image[None]` for a single image."
-        elif len(shape) == len(wanted) - 2 and wanted[-1] == 1 and _fits((None, *shape, 1), wanted):
-            hint = " The batch axis is missing: pass `image[None]` for a single image."
+        found = shape if given is None else given
         raise ValueError(
             f'Input {place} of layer "{self.name}" is incompatible with the layer: expected shape={wanted}, '
-            f"found shape={shape}.{hint}"
+            f"found shape={found}.{advice(found, wanted)}"
         )
-
-
-def _describe(value: Any) -> str:
-    return (
-        f"{type(value).__name__} of shape {tuple(value.shape)}"
-        if hasattr(value, "shape")
-        else type(value).__name__
-    )
-
-
-def _fits(shape: tuple, wanted: tuple) -> bool:
-    return len(shape) == len(wanted) and all(
-        a == b or a is None or b is None for a, b in zip(shape, wanted, strict=True)
-    )
 
 
 def _reshaped(value: Any, shape: tuple) -> Any:
@@ -123,11 +108,29 @@ def _reshaped(value: Any, shape: tuple) -> Any:
 def _stack(values: Any) -> Any:
     if any(isinstance(value, Symbol) for value in tree.flatten(values)):
         raise ValueError("This model has one input, but a list of several symbols was given.")
-    return np.asarray([np.asarray(value) for value in values])
+    return rectangular(values)
+
+
+def rectangular(value: Any) -> np.ndarray:
+    """One array of numbers from an array or nested lists; ValueError for examples of several sizes."""
+    try:
+        return np.asarray([np.asarray(item) for item in value] if isinstance(value, (list, tuple)) else value)
+    except ValueError:
+        shapes = sorted({np.shape(item) for item in value if hasattr(item, "shape")})
+        sizes = f"arrays of shapes {', '.join(map(str, shapes))}" if shapes else "rows of several lengths"
+        raise ValueError(
+            f"The examples must have one shape. Received: {sizes}. Resize images to one size, for example by "
+            "`tf.image.resize(image, (height, width))`."
+        ) from None
 
 
 def _array(value: Any, dtype: str, name: str) -> np.ndarray:
-    array = np.asarray(value)
+    if value is None or isinstance(value, (str, bytes)):
+        raise ValueError(
+            f'Model "{name}" takes numbers. Received: {type(value).__name__}.'
+            f"{NO_TENSOR.get(type(value).__name__, '')}"
+        )
+    array = rectangular(value)
     if array.dtype.kind not in "fiub":
         raise ValueError(
             f'Model "{name}" takes numbers. Received: {type(value).__name__} of dtype {array.dtype}'

@@ -8,11 +8,12 @@ import numpy as np
 
 from cnnexplain import _core
 
-from .. import config, tracing, tree
+from .. import config, masking, tracing, tree
 from ..layers.base import TENSORS, Layer
 from ..tracing import Node, Step, Symbol, state
 from .graph import Graph
 from .inputs import InputFitting
+from .state import ModelState
 from .training import Trainer
 
 
@@ -28,7 +29,7 @@ def _singleton(structure: Any) -> Any:
     return structure[0] if isinstance(structure, (list, tuple)) and len(structure) == 1 else structure
 
 
-class Model(Trainer, InputFitting, Layer):
+class Model(Trainer, ModelState, InputFitting, Layer):
     """A network: `Model(inputs, outputs)` from symbols, or a subclass that defines `call`.
 
     Args:
@@ -155,7 +156,7 @@ class Model(Trainer, InputFitting, Layer):
     def output_names(self) -> list[str]:
         """Names of the layers that make the outputs."""
         if self._graph is None:
-            return ["output_1"]
+            return list(self.__dict__.get("_output_keys", ["output_1"]))
         structure = self._graph.output_structure
         if isinstance(structure, dict):
             return sorted(structure)
@@ -258,12 +259,15 @@ class Model(Trainer, InputFitting, Layer):
         if entry is None or entry[0] != tracing.configuration():
             made = tracing.trace(self, None, training=training)
             program = made.program
-            if made.losses:
-                program = _core.Program(made.inputs, [*made.outputs, *made.losses], made.updates)
+            masked = [k for k, s in enumerate(made.outputs) if isinstance(masking.of(s), Symbol)]
+            if made.losses or masked:
+                masks = [masking.of(made.outputs[k]) for k in masked]
+                program = _core.Program(made.inputs, [*made.outputs, *masks, *made.losses], made.updates)
             entry = (
                 tracing.configuration(),
                 program,
                 [(s, tuple(s.shape), s.dtype.name) for s in graph.inputs],
+                masked,
             )
             self._programs[training] = entry
         if len(graph.inputs) == 1 and isinstance(inputs, TENSORS):
@@ -281,7 +285,9 @@ class Model(Trainer, InputFitting, Layer):
             results = entry[1](*tensors)
         count = len(graph.outputs)
         if len(results) > count:
-            self.__dict__["_losses"] = list(results[count:])
+            for place, mask in zip(entry[3], results[count:], strict=False):
+                masking.attach(results[place], mask)
+            self.__dict__["_losses"] = list(results[count + len(entry[3]) :])
             results = results[:count]
         structure = graph.output_structure
         if isinstance(structure, Symbol):
@@ -339,7 +345,12 @@ class Model(Trainer, InputFitting, Layer):
                 self.__dict__["_call_inputs"] = tree.map_structure(
                     lambda leaf: _core.symbol((None, *tuple(leaf.shape)[1:]), leaf.dtype.name), args[0]
                 )
-        return super()._call_now(args, kwargs)
+        outputs = super()._call_now(args, kwargs)
+        if self._graph is None:
+            count = len(outputs) if isinstance(outputs, (list, tuple)) else 1
+            keys = sorted(outputs) if isinstance(outputs, dict) else [f"output_{k + 1}" for k in range(count)]
+            self.__dict__["_output_keys"] = keys
+        return outputs
 
     def build(self, input_shape: Any = None) -> None:
         """Makes the weights for inputs of this shape, the batch axis (None) included."""
@@ -378,10 +389,7 @@ class Model(Trainer, InputFitting, Layer):
     def __getattr__(self, name: str) -> Any:
         if name in _GONE:
             raise AttributeError(f"`{name}` does not exist in Keras 3. {_GONE[name]}")
-        known = getattr(type(self), name, None)
-        if isinstance(known, property) and known.fget is not None:
-            return known.fget(self)  # it raised AttributeError: again, for its own message
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        return super().__getattr__(name)
 
     # What else a model offers
 
@@ -428,14 +436,6 @@ class Model(Trainer, InputFitting, Layer):
     def get_build_config(self) -> dict | None:
         return None if self._graph is not None else super().get_build_config()
 
-    def to_json(self, **kwargs: Any) -> str:
-        """The architecture as JSON text."""
-        import json
-
-        from ..saving.serialization import serialize_keras_object
-
-        return json.dumps(serialize_keras_object(self), **kwargs)
-
     def _state(self) -> dict:
         fields = super()._state()
         for name in ("_graph", "_traces", "_programs", "_call_inputs", "_in_build"):
@@ -456,28 +456,6 @@ class Model(Trainer, InputFitting, Layer):
         super().__setstate__(fields)
         if graph is not None:
             self._set_graph(unpack_graph(graph))
-
-    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Writes the model to a file."""
-        from .. import saving
-
-        saving.save_model(self, filepath, overwrite=overwrite, **kwargs)
-
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """Writes the weights to a file."""
-        from .. import saving
-
-        saving.save_weights(self, filepath, overwrite=overwrite)
-
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Reads the weights from a file."""
-        from .. import saving
-
-        saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
-
-    def export(self, *args: Any, **kwargs: Any) -> None:
-        """Not offered."""
-        raise NotImplementedError("`export` writes files for TensorFlow, which this package does not offer.")
 
 
 _GONE = {

@@ -9,6 +9,7 @@ from cnnexplain import _core
 from .. import tracing, tree
 from ..layers.base import Layer
 from ..layers.core import InputLayer
+from ..layers.description import policy
 from ..tracing import Node, Symbol, state
 from .graph import Graph
 from .model import Model
@@ -122,7 +123,8 @@ class Sequential(Model):
             return
         saved = state.path
         depth, state.depth = state.depth, 0
-        state.path = (self.name,)
+        if not saved or saved[-1] != self.name:
+            state.path = (*saved, self.name)
         before = _core.symbolic(False)
         try:
             for layer in self._body()[len(self._symbols) - 1 :]:
@@ -190,6 +192,10 @@ class Sequential(Model):
         return inputs
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._stack and type(self).call is Sequential.call:
+            raise ValueError(
+                f"Sequential model '{self.name}' has no layers: `model.add(layer)` before the call."
+            )
         if self._graph is None and self._body() and args:
             value = args[0]
             if not hasattr(value, "shape"):
@@ -229,12 +235,15 @@ class Sequential(Model):
         if self._symbols and not isinstance(layers[0] if layers else None, InputLayer):
             history: tuple[Node, int] = self._symbols[0].history
             layers.insert(0, history[0].layer)
-        return {
+        config = {
             "name": self.name,
             "trainable": self.trainable,
-            "dtype": self.dtype,
+            "dtype": policy(self.dtype),
             "layers": [serialize_keras_object(layer) for layer in layers],
         }
+        if self._symbols:
+            config["build_input_shape"] = tuple(self._symbols[0].shape)
+        return config
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from cnnexplain import _core
 
 from .. import metrics as metrics_module
 from .. import tracing
+from ..loss import apply_mask, mask_of
 from ..loss_functions import check_labels, sparse_categorical_crossentropy
 from .compiled import Compiled
 
@@ -109,19 +111,16 @@ class Step:
             present = {variable.id for variable in self.program.variables}
             self.variables = [variable for variable in model.trainable_weights if variable.id in present]
             if not self.variables:
-                raise ValueError(f"Model '{model.name}' has no trainable weights to fit.")
+                warnings.warn(f"Model '{model.name}' does not have any trainable weights.", stacklevel=2)
             self.constraints = [
-                pair
-                for layer in model._flatten_layers()
-                if layer._trainable
-                for pair in layer._constraints.values()
-            ]
-            self.constraints += [
                 (v, v.constraint) for v in self.variables if getattr(v, "constraint", None) is not None
             ]
 
     def _add_metric(self, metric: Any, place: int, y: Any, p: Any, w: Any) -> None:
+        w = apply_mask(w, mask_of(p), p.dtype.name, "sum")
         wrapper = type(metric).update_state is metrics_module.MeanMetricWrapper.update_state
+        if w is not None and getattr(metric, "ignore_class", None) is not None:
+            wrapper = False  # what is left out depends on the labels
         if wrapper:
             try:
                 values = metric.values(y, p)
@@ -152,10 +151,10 @@ class Step:
                 check_labels(labels)
         feeds = [*x, *(y for y in targets if y is not None), *(w for w in weights if w is not None)]
         count = x[0].shape[0] if len(x[0].shape) else 1
-        results = self._train(feeds) if self.training else self.program(*feeds)
+        results = self._train(feeds) if self.training and self.variables else self.program(*feeds)
         self.compiled.total.add(float(results[0]) * count, count)
         for tracker, place in self.parts:
-            tracker.add(float(results[place]) * count, count)
+            tracker.add(float(results[place]), 1)  # as Keras: every batch alike
         for output in self.fast:
             if output.count_place is None:
                 output.metric.add(float(results[output.place]), count * output.per_example)
@@ -169,29 +168,25 @@ class Step:
 
     def _train(self, feeds: list) -> Any:
         optimizer = self.model.optimizer
-        engine = optimizer.engine_step()
-        if engine is not None:
-            update, attributes = engine
-            attributes["learning_rate"] = float(optimizer.learning_rate)
-            results: Any = self.program.train_step(
-                feeds, self.loss, self.variables, update, attributes, optimizer.states(self.variables),
-                int(optimizer.iterations) + 1,
-            )  # fmt: skip
-            optimizer.count_step()
-        else:
-            new = [symbol for _, symbol in self.updates]
-            instance = self.program.run(
-                list(zip(self.program.inputs, feeds, strict=True)), [*self.outputs, *new]
-            )
-            seed = np.ones((), self.loss.dtype.name)
-            gradients = instance.backward([(self.loss, seed)], self.variables)
-            results = [instance.value(symbol) for symbol in self.outputs]
-            values = [instance.value(symbol) for symbol in new]
-            optimizer.apply(gradients, self.variables)
-            for (variable, _), value in zip(self.updates, values, strict=True):
-                variable.assign(value)
-        for variable, constraint in self.constraints:
-            variable.assign(constraint(variable))
+        if not optimizer.built:
+            optimizer.build(self.model.trainable_weights)
+            optimizer.built = True
+        call = optimizer.engine_step(self.variables)
+        if call is not None:
+            results: Any = self.program.train_step(feeds, self.loss, self.variables, **call)
+            optimizer.engine_step_taken()
+            for variable, constraint in self.constraints:
+                variable.assign(constraint(variable))
+            return results
+        new = [symbol for _, symbol in self.updates]
+        instance = self.program.run(list(zip(self.program.inputs, feeds, strict=True)), [*self.outputs, *new])
+        seed = np.asarray(optimizer.scale_loss(1.0), self.loss.dtype.name)
+        gradients = instance.backward([(self.loss, seed)], self.variables)
+        results = [instance.value(symbol) for symbol in self.outputs]
+        values = [instance.value(symbol) for symbol in new]
+        optimizer.apply(gradients, self.variables)
+        for (variable, _), value in zip(self.updates, values, strict=True):
+            variable.assign(value)
         return results
 
 

@@ -12,9 +12,12 @@ import numpy as np
 
 from .. import tree
 from ..layers.base import Layer
+from ..layers.description import map_shapes
 from ..tracing import Node, Step
 from ..utils.progbar import plain_text
 from .graph import step_class
+
+_OWN = __name__.partition(".")[0] + "."
 
 
 def memory(size: float) -> str:
@@ -45,7 +48,7 @@ def _is_sequential(model: Any) -> bool:
     return len({id(layer) for layer in layers}) == len(layers)
 
 
-def _shape(layer: Any) -> str:
+def _shape(layer: Any, any_batch: bool = False) -> str:
     if isinstance(layer, Step):
         shapes: Any = [_format(symbol.shape) for symbol in layer.outputs]
     elif layer._inbound_nodes:
@@ -53,12 +56,25 @@ def _shape(layer: Any) -> str:
     elif getattr(layer, "is_input", False):
         shapes = _format(layer.batch_shape)
     else:
-        try:
-            shapes = tree.map_structure(lambda x: _format(x.shape), layer.output) if layer.built else "?"
-        except (AttributeError, ValueError):
-            return "?"
+        shapes = _shape_of_built(layer, any_batch)
     flat = tree.flatten(shapes)
     return flat[0] if len(flat) == 1 else str(shapes).replace("'", "")
+
+
+def _shape_of_built(layer: Any, any_batch: bool) -> Any:
+    """The output's shape of a layer built outside of a graph; "?" where only running it would tell."""
+    told = type(layer).compute_output_shape is not Layer.compute_output_shape
+    if not layer.built or not (told or type(layer).__module__.startswith(_OWN)):
+        return "?"
+    try:
+        if layer._build_shape is None:
+            return tree.map_structure(lambda x: _format(x.shape), layer.output)
+        shape = layer._build_shape
+        if any_batch:
+            shape = map_shapes(lambda sizes: (None, *sizes[1:]), shape)
+        return map_shapes(_format, layer.compute_output_shape(shape))
+    except (AttributeError, TypeError, ValueError, NotImplementedError):
+        return "?"
 
 
 def _format(shape: Any) -> str:
@@ -213,7 +229,7 @@ def print_summary(
             count = "0 (unbuilt)"
         else:
             count = f"{layer.count_params():,}"
-        row = [f"{prefix}{name} ({kind})", _shape(layer), count]
+        row = [f"{prefix}{name} ({kind})", _shape(layer, graph is None and model.history is not None), count]
         if not plain:
             row.append(_connections(layer, steps, names))
         if show_trainable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,9 @@ class Trainer(BatchSteps):
         fields["stop_training"] = False
         fields["history"] = None
         fields["run_eagerly"] = False
+        fields["steps_per_execution"] = 1
+        fields["stop_evaluating"] = False
+        fields["stop_predicting"] = False
 
     @staticmethod
     def _drop_training_caches(fields: dict) -> None:
@@ -54,7 +58,6 @@ class Trainer(BatchSteps):
         steps_per_execution: int = 1,
         jit_compile: Any = "auto",
         auto_scale_loss: bool = True,
-        **kwargs: Any,
     ) -> None:
         """Sets what `fit` and `evaluate` use.
 
@@ -65,14 +68,14 @@ class Trainer(BatchSteps):
             metrics: Names, functions or Metrics; "accuracy" is chosen by the shapes.
             weighted_metrics: Metrics that use sample weights.
             run_eagerly: Whether steps run operation by operation, for debugging.
-            steps_per_execution, jit_compile, auto_scale_loss: Accepted.
+            steps_per_execution: Batches after which callbacks are called.
+            jit_compile, auto_scale_loss: Accepted.
 
         Raises:
             ValueError: An unknown name.
         """
-        if kwargs:
-            raise ValueError(f"Unrecognized keyword arguments passed to `compile`: {kwargs}")
         fields = self.__dict__
+        every = _whole_number("steps_per_execution", steps_per_execution)
         fields["optimizer"] = None if optimizer is None else optimizers.get(optimizer)
         fields["_compiled"] = Compiled(loss, loss_weights, metrics, weighted_metrics)
         fields["_compile_settings"] = {
@@ -81,9 +84,13 @@ class Trainer(BatchSteps):
             "loss_weights": loss_weights,
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
         }
         fields["loss"] = loss
         fields["run_eagerly"] = bool(run_eagerly)
+        fields["steps_per_execution"] = max(1, every)
         fields["stop_training"] = False
         fields["_steps"] = {}
 
@@ -92,10 +99,11 @@ class Trainer(BatchSteps):
         """Whether `compile` was called."""
         return self._compiled is not None
 
-    @property
-    def compiled_loss(self) -> Any:
-        """The compiled loss as a callable of (y_true, y_pred), as Keras 2 had it."""
-        return self._need_compiled("compiled_loss")
+    def compiled_loss(
+        self, y: Any, y_pred: Any, sample_weight: Any = None, regularization_losses: Any = None
+    ) -> Any:
+        """The compiled loss of predictions, as Keras 2 had it."""
+        return self._need_compiled("compiled_loss")(y, y_pred, sample_weight, regularization_losses)
 
     @property
     def compiled_metrics(self) -> Any:
@@ -120,7 +128,10 @@ class Trainer(BatchSteps):
     @property
     def metrics_names(self) -> list[str]:
         """Names of `metrics`."""
-        return [metric.name for metric in self.metrics]
+        return [self._name_of(metric) for metric in self.metrics]
+
+    def _name_of(self, metric: Any) -> str:
+        return metric.name if self._compiled is None else self._compiled.name_of(metric)
 
     def reset_metrics(self) -> None:
         """Begins every metric anew."""
@@ -147,7 +158,6 @@ class Trainer(BatchSteps):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
-        **kwargs: Any,
     ) -> Any:
         """Trains the model.
 
@@ -173,15 +183,10 @@ class Trainer(BatchSteps):
         Raises:
             ValueError: Shapes or numbers of examples that do not fit.
         """
-        kwargs = {
-            key: value
-            for key, value in kwargs.items()
-            if key not in ("workers", "use_multiprocessing", "max_queue_size")
-        }
-        if kwargs:
-            raise TypeError(f"fit() got unexpected keyword arguments: {sorted(kwargs)}")
         self._need_compiled("fit")
         epochs = _whole_number("epochs", epochs)
+        most = config.max_epochs()
+        epochs = epochs if most is None else min(epochs, most)
         initial_epoch = _whole_number("initial_epoch", initial_epoch)
         if self.optimizer is None and type(self).train_step is Trainer.train_step:
             raise ValueError("`fit` needs an optimizer: call `compile(optimizer=...)`.")
@@ -193,62 +198,94 @@ class Trainer(BatchSteps):
             if self._graph is None:
                 self._ensure_built(tree.map_structure(lambda a: a[:1], source.x))
             self._precheck(source.x)
-        handlers = CallbackList.for_model(
-            callbacks, self, verbose=_verbosity(verbose), epochs=epochs, steps=source.steps, with_history=True
-        )
-        history = handlers.history
-        self.__dict__["history"] = history
-        self.__dict__["stop_training"] = False
+        handlers = self._handlers(callbacks, verbose, epochs, source.steps, add_history=True)
+        fields = self.__dict__
+        fields["stop_training"] = False
         logs: dict = {}
         try:
             handlers.on_train_begin()
-            for epoch in range(initial_epoch, epochs):
+            for epoch in range(fields.pop("_initial_epoch", None) or initial_epoch, epochs):
                 self.reset_metrics()
                 handlers.on_epoch_begin(epoch)
                 logs = self._train_epoch(source, handlers)
                 source.epoch_ends()
                 if validation_data is not None and _is_due(epoch, validation_freq):
-                    logs = dict(logs)
-                    logs.update(
-                        self._validate(validation_data, validation_batch_size or batch_size, validation_steps)
+                    tested = self._validation(
+                        validation_data, validation_batch_size or batch_size, validation_steps
                     )
+                    values = self._evaluate(tested, handlers)
+                    logs = logs | {f"val_{key}": value for key, value in values.items()}
                 handlers.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
+            if self.optimizer is not None and epochs > 0:
+                self.optimizer.finalize_variable_values(self.trainable_weights)
             handlers.on_train_end(logs)
         finally:
             handlers.close()
-        return history
+        return self.history
 
-    def _train_epoch(self, source: Any, handlers: Any) -> dict:
+    def _handlers(
+        self, callbacks: Any, verbose: Any, epochs: int, steps: int | None, add_history: bool = False
+    ) -> CallbackList:
+        """The callbacks of one call of `fit`, `evaluate` or `predict`."""
+        if isinstance(callbacks, CallbackList):
+            return callbacks
+        level = _verbosity(verbose)
+        return CallbackList(
+            callbacks, add_history, level != 0, self, verbose=level, epochs=epochs, steps=steps
+        )
+
+    def _groups(self, source: Any) -> Any:
+        """(number, first, last, batch) of each batch; callbacks hear of the first and the last of a group."""
+        size = self.steps_per_execution
+        if size == 1:
+            for done, batch in enumerate(source.epoch()):
+                yield done, True, True, batch
+            return
+        ahead = None
+        done = 0
+        for batch in source.epoch():
+            if ahead is not None:
+                yield done - 1, (done - 1) % size == 0, done % size == 0, ahead
+            ahead, done = batch, done + 1
+        if ahead is not None:
+            yield done - 1, (done - 1) % size == 0, True, ahead
+
+    def _train_epoch(self, source: Any, handlers: CallbackList) -> dict:
         own: dict | None = None
         done = 0
-        quiet = not handlers.batch_callbacks
-        for x, y, w in source.epoch():
-            if not quiet:
-                handlers.on_train_batch_begin(done)
+        for place, first, last, (x, y, w) in self._groups(source):
+            if first:
+                handlers.on_train_batch_begin(place)
             own = self._run_batch(x, y, w, True)
-            done += 1
-            if not quiet:
-                handlers.on_train_batch_end(done - 1, own if own is not None else self._logs())
-            elif handlers.progress is not None and handlers.progress.due(done):
-                handlers.progress.batch(done, own if own is not None else self._logs())
-            if self.stop_training:
-                break
+            done = place + 1
+            if last:
+                handlers.after_batch("train", place, partial(self._batch_logs, own))
+                if self.stop_training:
+                    break
         if not done:
             raise ValueError("The data yielded no batch.")
         if source.steps is None:
             handlers.set_steps(done)
         elif isinstance(source, data.IterableBatches) and source.steps != done and source._wanted is not None:
-            warnings.warn(
-                "Your input ran out of data; interrupting training. Make sure that your dataset or generator "
-                "can generate at "
-                "least `steps_per_epoch * epochs` batches.",
-                stacklevel=3,
-            )
-            if done < source.steps:
+            if not self.stop_training:
+                warnings.warn(
+                    "Your input ran out of data; interrupting training. Make sure that your dataset or "
+                    "generator can generate at least `steps_per_epoch * epochs` batches. You may need to use "
+                    "the `.repeat()` function when building your dataset.",
+                    stacklevel=3,
+                )
                 self.__dict__["stop_training"] = True
-        logs = own if own is not None else self._logs()
+        return self._results(own)
+
+    def _batch_logs(self, own: dict | None) -> dict:
+        return self._logs() if own is None else own
+
+    def _results(self, own: dict | None) -> dict:
+        """The values of an epoch, sorted by name: the metrics, or what the user's own step returned."""
+        metrics = self._logs()
+        logs = metrics if own is None or set(own) == set(metrics) else own
         return {key: logs[key] for key in sorted(logs)}
 
     def _logs(self) -> dict:
@@ -261,10 +298,11 @@ class Trainer(BatchSteps):
             if isinstance(result, dict):
                 values.update(result)
             else:
-                values[metric.name] = result
+                values[compiled.name_of(metric)] = result
         return values
 
-    def _validate(self, given: Any, batch_size: int | None, steps: int | None) -> dict:
+    def _validation(self, given: Any, batch_size: int | None, steps: int | None) -> Any:
+        """The batches of `validation_data`."""
         if isinstance(given, (list, tuple)) and len(given) in (2, 3):
             x, y, w = (*given, None)[:3]
         elif isinstance(given, (list, tuple)):
@@ -274,10 +312,13 @@ class Trainer(BatchSteps):
             )
         else:
             x, y, w = given, None, None
-        logs = self.evaluate(
-            x, y, batch_size=batch_size, verbose=0, sample_weight=w, steps=steps, return_dict=True
-        )
-        return {f"val_{key}": logs[key] for key in sorted(logs)}
+        return self._test_source(x, y, w, batch_size, steps)
+
+    def _test_source(self, x: Any, y: Any, w: Any, batch_size: int | None, steps: int | None) -> Any:
+        source = data.batches(x, y, w, batch_size, False, None, steps)
+        if isinstance(source, data.ArrayBatches):
+            self._precheck(source.x)
+        return source
 
     def evaluate(
         self,
@@ -301,37 +342,42 @@ class Trainer(BatchSteps):
         Returns:
             The loss, or [loss, metric, ...], or {name: value}.
         """
-        kwargs = {
-            key: value
-            for key, value in kwargs.items()
-            if key not in ("workers", "use_multiprocessing", "max_queue_size")
-        }
         if kwargs:
-            raise TypeError(f"evaluate() got unexpected keyword arguments: {sorted(kwargs)}")
+            raise ValueError(f"Arguments not recognized: {kwargs}")
         self._need_compiled("evaluate")
-        source = data.batches(x, y, sample_weight, batch_size, False, None, steps)
-        if isinstance(source, data.ArrayBatches):
-            self._precheck(source.x)
-        handlers = CallbackList.for_model(
-            callbacks, self, verbose=_verbosity(verbose), epochs=1, steps=source.steps
-        )
-        self.reset_metrics()
-        own = None
+        source = self._test_source(x, y, sample_weight, batch_size, steps)
+        handlers = self._handlers(callbacks, verbose, 1, source.steps)
         try:
-            handlers.on_test_begin()
-            for done, (xb, yb, wb) in enumerate(source.epoch()):
-                handlers.on_test_batch_begin(done)
-                own = self._run_batch(xb, yb, wb, False)
-                handlers.on_test_batch_end(
-                    done, None if not handlers.wants_logs(done) else own or self._logs()
-                )
-            logs = own if own is not None else self._logs()
-            handlers.on_test_end(logs)
+            logs = self._evaluate(source, handlers)
         finally:
             handlers.close()
-        if return_dict:
-            return {key: logs[key] for key in sorted(logs)}
-        values = list(logs.values())
+        return logs if return_dict else self._in_order(logs)
+
+    def _evaluate(self, source: Any, handlers: CallbackList) -> dict:
+        own: dict | None = None
+        done = 0
+        self.__dict__["stop_evaluating"] = False
+        handlers.on_test_begin()
+        self.reset_metrics()
+        for place, first, last, (x, y, w) in self._groups(source):
+            if first:
+                handlers.on_test_batch_begin(place)
+            own = self._run_batch(x, y, w, False)
+            done = place + 1
+            if last:
+                handlers.after_batch("test", place, partial(self._batch_logs, own))
+                if self.stop_evaluating:
+                    break
+        if not done:
+            raise ValueError("The data yielded no batch.")
+        logs = self._results(own)
+        handlers.on_test_end(logs)
+        return logs
+
+    def _in_order(self, logs: dict) -> Any:
+        """The values in the order of `metrics`, or the only one."""
+        values = [logs[name] for name in self._logs() if name in logs]
+        values += [value for name, value in logs.items() if name not in self._logs()]
         return values[0] if len(values) == 1 else values
 
     def predict(
@@ -341,7 +387,6 @@ class Trainer(BatchSteps):
         verbose: Any = "auto",
         steps: int | None = None,
         callbacks: Any = None,
-        **kwargs: Any,
     ) -> Any:
         """The model's outputs for data, batch by batch.
 
@@ -355,19 +400,11 @@ class Trainer(BatchSteps):
         Returns:
             Arrays in the structure of the model's outputs.
         """
-        kwargs = {
-            key: value
-            for key, value in kwargs.items()
-            if key not in ("workers", "use_multiprocessing", "max_queue_size")
-        }
-        if kwargs:
-            raise TypeError(f"predict() got unexpected keyword arguments: {sorted(kwargs)}")
         source = data.batches(x, None, None, batch_size, False, None, steps)
         if isinstance(source, data.ArrayBatches):
             self._precheck(source.x)
-        handlers = CallbackList.for_model(
-            callbacks, self, verbose=_verbosity(verbose), epochs=1, steps=source.steps
-        )
+        handlers = self._handlers(callbacks, verbose, 1, source.steps)
+        self.__dict__["stop_predicting"] = False
         chunks: list[list[np.ndarray]] = []
         whole: list[np.ndarray] | None = None
         structure: Any = None
@@ -375,8 +412,9 @@ class Trainer(BatchSteps):
         own = type(self).predict_step is not Trainer.predict_step
         try:
             handlers.on_predict_begin()
-            for done, (xb, _, _) in enumerate(source.epoch()):
-                handlers.on_predict_batch_begin(done)
+            for done, first, last, (xb, _, _) in self._groups(source):
+                if first:
+                    handlers.on_predict_batch_begin(done)
                 structure = (
                     _core.untaped(self.predict_step, tensors(xb, self.dtype))
                     if own
@@ -391,7 +429,10 @@ class Trainer(BatchSteps):
                     begin += results[0].shape[0]
                 else:
                     chunks.append(results)
-                handlers.on_predict_batch_end(done, {})
+                if last:
+                    handlers.after_batch("predict", done, partial(dict, outputs=structure))
+                    if self.stop_predicting:
+                        break
             handlers.on_predict_end()
         finally:
             handlers.close()
@@ -399,6 +440,8 @@ class Trainer(BatchSteps):
             raise ValueError("The data yielded no batch.")
         if whole is None:
             whole = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+        elif self.stop_predicting:
+            whole = [into[:begin] for into in whole]
         return tree.pack(structure, whole)
 
     def predict_on_batch(self, x: Any) -> Any:
@@ -439,11 +482,8 @@ class Trainer(BatchSteps):
         data.count_of(x, y, w)
         self._precheck(x)
         self.reset_metrics()
-        logs = self._run_batch(x, y, w, training) or self._logs()
-        if return_dict:
-            return {key: logs[key] for key in sorted(logs)}
-        values = list(logs.values())
-        return values[0] if len(values) == 1 else values
+        logs = self._results(self._run_batch(x, y, w, training))
+        return logs if return_dict else self._in_order(logs)
 
 
 def _whole_number(name: str, value: Any) -> int:

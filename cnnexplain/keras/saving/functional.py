@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from cnnexplain import _core
 
 from .. import tree
-from ..models.graph import Graph, step_class
+from ..models.graph import Graph
 from ..tracing import Node, Step, Symbol
+from . import operations
 from .serialization import deserialize_keras_object, serialize_keras_object
 
 
@@ -69,20 +68,7 @@ def functional_config(model: Any) -> dict:
     layers = []
     for operation in graph.operations:
         if isinstance(operation, Step):
-            name = names[operation.id]
-            attributes = {key: getattr(v, "name", v) for key, v in operation.maker.attributes.items()}
-            entry: dict[str, Any] = {
-                "module": "keras.ops",
-                "class_name": step_class(operation),
-                "config": {
-                    "name": name,
-                    "operation": operation.maker.op,
-                    "attributes": serialize_keras_object(attributes),
-                },
-                "registered_name": None,
-                "name": name,
-                "inbound_nodes": [{"args": [namer.value(v) for v in operation.maker.inputs], "kwargs": {}}],
-            }
+            entry = operations.describe(operation, names[operation.id], namer.value)
         else:
             entry = serialize_keras_object(operation)
             entry["name"] = operation.name
@@ -131,9 +117,8 @@ def functional_from_config(cls: type, config: dict) -> Any:
     pending: list[tuple[Any, str, int, dict]] = []
     for entry in config["layers"]:
         name = entry.get("name") or entry["config"]["name"]
-        operation = entry["config"].get("operation") if "operation" in entry["config"] else None
-        if operation is not None:
-            layer: Any = (operation, entry["config"]["attributes"])
+        if operations.is_operation(entry):
+            layer: Any = entry
         else:
             layer = deserialize_keras_object(
                 {key: entry[key] for key in entry if key not in ("name", "inbound_nodes")}
@@ -172,12 +157,10 @@ def functional_from_config(cls: type, config: dict) -> Any:
                 rest.append(item)
                 continue
             args = [restore(value) for value in node["args"]]
-            if isinstance(layer, tuple):
-                operation, attributes = layer
-                args = [_core.tensor(a) if isinstance(a, np.ndarray) else a for a in args]
-                result = getattr(_core, operation)(*args, **attributes)
-            else:
-                result = layer(*args, **{key: restore(value) for key, value in node["kwargs"].items()})
+            kwargs = {key: restore(value) for key, value in node["kwargs"].items()}
+            result = (
+                operations.call(layer, args, kwargs) if isinstance(layer, dict) else layer(*args, **kwargs)
+            )
             calls[name] = index + 1
             for place, symbol in enumerate(tree.flatten(result)):
                 made[name, index, place] = symbol

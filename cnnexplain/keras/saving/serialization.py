@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..naming import nearest
+
 _registered: dict[str, Any] = {}
 _scope: list[dict] = []
 
@@ -30,9 +32,9 @@ def get_custom_objects() -> dict:
 
 
 @contextlib.contextmanager
-def custom_object_scope(objects: dict) -> Iterator[None]:
+def custom_object_scope(custom_objects: dict) -> Iterator[None]:
     """Within it, the given names stand for the given classes and functions."""
-    _scope.append(dict(objects or {}))
+    _scope.append(dict(custom_objects or {}))
     try:
         yield
     finally:
@@ -65,51 +67,69 @@ def get_registered_object(
     return custom_object(name)
 
 
-def get_registered_name(thing: Any) -> str:
+def get_registered_name(obj: Any) -> str:
     """`package>name` of a registered object, else its plain name."""
-    return getattr(thing, "_registered_name", None) or thing.__name__
+    return getattr(obj, "_registered_name", None) or obj.__name__
+
+
+_LOSSES = ("loss", "loss_functions", "loss_distances")
 
 
 def _home(cls: type) -> str | None:
     """The public module of one of our own classes, e.g. "keras.layers"; None for the user's."""
-    module = cls.__module__
+    if cls.__name__ == "Functional" and cls.__module__.startswith("cnnexplain."):
+        return "keras.src.models.functional"  # Keras has no shorter name for it in files
+    return _home_of(cls.__module__)
+
+
+def _home_of(module: str) -> str | None:
     prefix = "cnnexplain.keras"
     if not module.startswith(prefix):
         return None
     part = module[len(prefix) + 1 :].split(".")[0]
-    return {"models": "keras", "loss_functions": "keras.losses"}.get(part, f"keras.{part}")
+    if module.endswith("optimizers.schedules"):
+        return "keras.optimizers.schedules"
+    return {"models": "keras", **dict.fromkeys(_LOSSES, "keras.losses")}.get(part, f"keras.{part}")
 
 
-def serialize_keras_object(thing: Any) -> Any:
+def serialize_keras_object(obj: Any) -> Any:
     """Plain data for a layer, initializer, loss, function, array or nested structure of them."""
-    if thing is None or isinstance(thing, (bool, int, float, str)):
-        return thing
-    if isinstance(thing, (list, tuple)):
-        return [serialize_keras_object(item) for item in thing]
-    if isinstance(thing, dict):
-        return {key: serialize_keras_object(value) for key, value in thing.items()}
-    if isinstance(thing, (np.integer, np.floating, np.bool_)):
-        return thing.item()
-    if isinstance(thing, np.ndarray):
-        return {"class_name": "__numpy__", "config": {"value": thing.tolist(), "dtype": thing.dtype.name}}
-    if hasattr(thing, "get_config") and not isinstance(thing, type):
-        cls = type(thing)
+    if obj is None or isinstance(obj, (bool, int, float, str)):
+        return obj
+    if isinstance(obj, (list, tuple)):
+        return [serialize_keras_object(item) for item in obj]
+    if isinstance(obj, dict):
+        return {key: serialize_keras_object(value) for key, value in obj.items()}
+    if isinstance(obj, (np.integer, np.floating, np.bool_)):
+        return obj.item()
+    if isinstance(obj, slice):
+        ends = {"start": obj.start, "stop": obj.stop, "step": obj.step}
+        return {
+            "class_name": "__slice__",
+            "config": {key: serialize_keras_object(v) for key, v in ends.items()},
+        }
+    if obj is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(obj, np.ndarray):
+        return {"class_name": "__numpy__", "config": {"value": obj.tolist(), "dtype": obj.dtype.name}}
+    if hasattr(obj, "get_config") and not isinstance(obj, type):
+        cls = type(obj)
         home = _home(cls)
         data = {
             "module": home or cls.__module__,
-            "class_name": cls.__name__,
-            "config": thing.get_config(),
+            "class_name": cls.__dict__.get("_public_name", cls.__name__),
+            "config": obj.get_config(),
             "registered_name": None if home else get_registered_name(cls),
         }
-        build = getattr(thing, "get_build_config", None)
+        build = getattr(obj, "get_build_config", None)
         if build is not None:
             build_config = build()
             if build_config is not None:
                 data["build_config"] = build_config
         return data
-    if callable(thing) and hasattr(thing, "__name__"):
-        home = _home(thing) if hasattr(thing, "__module__") else None
-        if thing.__name__ == "<lambda>":
+    if callable(obj) and hasattr(obj, "__name__"):
+        home = _home(obj) if hasattr(obj, "__module__") else None
+        if obj.__name__ == "<lambda>":
             raise ValueError(
                 "A lambda cannot be described by name: use a function registered with "
                 "`register_keras_serializable`."
@@ -117,16 +137,16 @@ def serialize_keras_object(thing: Any) -> Any:
         return {
             "module": home or "builtins",
             "class_name": "function",
-            "config": thing.__name__,
-            "registered_name": get_registered_name(thing) if home is None else thing.__name__,
+            "config": obj.__name__,
+            "registered_name": get_registered_name(obj) if home is None else obj.__name__,
         }
-    if hasattr(thing, "numpy"):
-        array = np.asarray(thing)
+    if hasattr(obj, "numpy"):
+        array = np.asarray(obj)
         return {"class_name": "__tensor__", "config": {"value": array.tolist(), "dtype": array.dtype.name}}
-    name = getattr(thing, "name", None)
+    name = getattr(obj, "name", None)
     if isinstance(name, str):
         return name
-    raise ValueError(f"Cannot serialize object {thing} of type {type(thing)}.")
+    raise ValueError(f"Cannot serialize object {obj} of type {type(obj)}.")
 
 
 def _tables() -> Iterator[Any]:
@@ -152,16 +172,19 @@ def _tables() -> Iterator[Any]:
         losses,
         metrics,
         optimizers,
+        optimizers.schedules,
     )
 
 
-def find_class(name: str, registered_name: str | None = None) -> Any:
-    """The class or function of this name among the user's and our own; ValueError when there is none."""
+def find_class(name: str, registered_name: str | None = None, module: Any = None) -> Any:
+    """The class or function of this name among the user's and our own, of `module` before others (losses and
+    metrics share names); ValueError when there is none.
+    """
     for key in (registered_name, name):
         found = custom_object(key) if key else None
         if found is not None:
             return found
-    for table in _tables():
+    for table in sorted(_tables(), key=lambda table: _home_of(table.__name__) != module):
         found = getattr(table, name, None)
         if found is not None and callable(found):
             return found
@@ -171,9 +194,17 @@ def find_class(name: str, registered_name: str | None = None) -> Any:
     )
 
 
-def deserialize_keras_object(config: Any, custom_objects: dict | None = None, safe_mode: bool = True) -> Any:
-    """The object that `serialize_keras_object` described; nested structures are walked."""
-    with custom_object_scope(custom_objects or {}):
+def deserialize_keras_object(
+    config: Any, custom_objects: dict | None = None, safe_mode: bool = True, **kwargs: Any
+) -> Any:
+    """The object that `serialize_keras_object` described; nested structures are walked.
+
+    `module_objects=`, a further table of classes by name, is accepted as by older programs.
+    """
+    known = dict(kwargs.pop("module_objects", None) or {})
+    if kwargs:
+        raise TypeError(f"deserialize_keras_object() got unexpected arguments: {sorted(kwargs)}")
+    with custom_object_scope({**known, **(custom_objects or {})}):
         return _deserialize(config)
 
 
@@ -187,13 +218,17 @@ def _deserialize(config: Any) -> Any:
     name, inner = config["class_name"], config["config"]
     if name in ("__numpy__", "__tensor__"):
         return np.asarray(inner["value"], dtype=inner["dtype"])
+    if name == "__slice__":
+        return slice(*(_deserialize(inner[key]) for key in ("start", "stop", "step")))
+    if name == "__ellipsis__":
+        return Ellipsis
     if name == "__lambda__":
         raise ValueError("A lambda's bytecode is never loaded: register a function under a name instead.")
     if name == "DTypePolicy":
         return inner["name"]
     if name == "function":
-        return find_class(inner, config.get("registered_name"))
-    cls = find_class(name, config.get("registered_name"))
+        return find_class(inner, config.get("registered_name"), config.get("module"))
+    cls = find_class(name, config.get("registered_name"), config.get("module"))
     if not hasattr(cls, "from_config"):
         raise TypeError(f"Class '{name}' has no `from_config`.")
     thing = cls.from_config(inner)
@@ -205,12 +240,14 @@ def _deserialize(config: Any) -> Any:
 
 def make_get(kind: str, table: dict[str, type], none: bool = False) -> tuple[Callable, Callable, Callable]:
     """The functions `get`, `serialize` and `deserialize` of a module whose classes go by the given names."""
+    module = {"loss": "keras.losses"}.get(kind, f"keras.{kind}s")
 
     def get(identifier: Any) -> Any:
         if identifier is None and none:
             return None
         if isinstance(identifier, dict):
-            return deserialize_keras_object(identifier)
+            known = {"module": module} if "class_name" in identifier else {}
+            return deserialize_keras_object(known | identifier)
         if isinstance(identifier, str):
             if identifier in table:
                 found = table[identifier]
@@ -221,7 +258,8 @@ def make_get(kind: str, table: dict[str, type], none: bool = False) -> tuple[Cal
         elif callable(identifier):
             return identifier() if isinstance(identifier, type) else identifier
         raise ValueError(
-            f"Could not interpret {kind} identifier: {identifier}. Known names: {', '.join(sorted(table))}"
+            f"Could not interpret {kind} identifier: {identifier}.{nearest(identifier, table)} Known names: "
+            f"{', '.join(sorted(table))}"
         )
 
     def serialize(thing: Any) -> Any:

@@ -13,8 +13,22 @@ _LAZY = {
     "img_to_array": "image",
     "load_img": "image",
     "save_img": "image",
+    "get_file": "files",
+    "image_dataset_from_directory": "dataset",
+    "pack_x_y_sample_weight": "packing",
+    "unpack_x_y_sample_weight": "packing",
+    "pad_sequences": "sequences",
+    "timeseries_dataset_from_array": "sequences",
+    "split_dataset": "splitting",
+    "get_source_inputs": "model_plot",
+    "plot_model": "model_plot",
     "PyDataset": "sequence",
     "Sequence": "sequence",
+}
+_ELSEWHERE = {
+    "clear_session": "backend",
+    "is_keras_tensor": "backend",
+    "standardize_dtype": "config",
 }
 _SAVING = (
     "custom_object_scope",
@@ -27,12 +41,14 @@ _SAVING = (
     "deserialize_keras_object",
 )
 
-__all__ = ["Progbar", "normalize", "set_random_seed", "to_categorical", *_LAZY, *_SAVING]
+__all__ = ["Progbar", "normalize", "set_random_seed", "to_categorical", *_LAZY, *_ELSEWHERE, *_SAVING]
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(f"cnnexplain.keras.{_ELSEWHERE[name]}"), name)
     if name in _SAVING:
         from ..saving import serialization
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import warnings
 from typing import Any
 
 import numpy as np
@@ -29,7 +32,7 @@ def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) ->
         The array.
     """
     data_format = config.standardize_data_format(data_format)
-    array = np.asarray(img, dtype=config.standardize_dtype(dtype))
+    array = np.asarray(img, dtype=config.floatx() if dtype is None else _numpy_dtype(dtype))
     if array.ndim == 2:
         array = array[:, :, None]
     elif array.ndim != 3:
@@ -37,11 +40,25 @@ def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) ->
     return array.transpose(2, 0, 1) if data_format == "channels_first" else array
 
 
+def _numpy_dtype(dtype: Any) -> np.dtype:
+    return np.dtype(getattr(dtype, "name", None) or dtype)
+
+
 def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dtype: Any = None) -> Any:
-    """An array (h, w, c) as a PIL image; `scale` stretches its values to 0..255."""
+    """An array (h, w, c) as a PIL image.
+
+    Args:
+        x: Array, tensor or nested list with 1, 3 or 4 channels.
+        data_format: "channels_last" or "channels_first".
+        scale: Whether the least value becomes 0 and the greatest 255.
+        dtype: In which it is scaled. None: `floatx()`.
+
+    Returns:
+        An image of mode L, RGB or RGBA; I for one channel with values above 255.
+    """
     image = _pil()
     data_format = config.standardize_data_format(data_format)
-    array = np.asarray(x, dtype=config.standardize_dtype(dtype))
+    array = np.asarray(x, dtype=config.floatx() if dtype is None else _numpy_dtype(dtype))
     if array.ndim != 3:
         raise ValueError(
             f"Expected image array to have rank 3 (single image). Got array with shape: {array.shape}"
@@ -51,20 +68,22 @@ def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dty
     if scale:
         array = array - array.min()
         top = array.max()
-        array = array / top * 255 if top else array
+        array = (array / top if top != 0 else array) * np.asarray(255, array.dtype)
     channels = array.shape[2]
-    if channels == 4:
-        return image.fromarray(array.astype("uint8"), "RGBA")
-    if channels == 3:
-        return image.fromarray(array.astype("uint8"), "RGB")
+    if channels in (3, 4):
+        return image.fromarray(_bytes(array))
     if channels == 1:
         plane = array[:, :, 0]
-        return (
-            image.fromarray(plane.astype("int32"), "I")
-            if plane.max() > 255
-            else image.fromarray(plane.astype("uint8"), "L")
-        )
+        return image.fromarray(plane.astype("int32") if plane.max() > 255 else _bytes(plane))
     raise ValueError(f"Unsupported channel number: {channels}")
+
+
+def _bytes(array: np.ndarray) -> np.ndarray:
+    """Truncated to uint8; what is out of range wraps around."""
+    if array.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            array = array.astype(np.int64)
+    return np.ascontiguousarray(array.astype(np.uint8))
 
 
 def save_img(
@@ -75,11 +94,25 @@ def save_img(
     scale: bool = True,
     **kwargs: Any,
 ) -> None:
-    """Writes an array (h, w, c) to an image file; the format follows the name."""
+    """Writes an array (h, w, c) to an image file.
+
+    Args:
+        path: Path or file.
+        x: Array.
+        data_format: "channels_last" or "channels_first".
+        file_format: "png", "jpeg" and so on. None: as the name ends.
+        scale: Whether the least value becomes 0 and the greatest 255.
+        **kwargs: For Pillow's `Image.save`.
+    """
+    if file_format is None and isinstance(path, (str, os.PathLike)):
+        file_format = os.path.splitext(os.fspath(path))[1][1:]
+    form = (file_format or "").lower()
+    form = "jpeg" if form == "jpg" else form
     img = array_to_img(x, data_format=data_format, scale=scale)
-    if img.mode == "RGBA" and str(file_format or path).lower().endswith(("jpg", "jpeg")):
+    if img.mode == "RGBA" and form == "jpeg":
+        warnings.warn("The JPEG format does not support RGBA images, converting to RGB.", stacklevel=2)
         img = img.convert("RGB")
-    img.save(path, format=file_format, **kwargs)
+    img.save(path, format=form or None, **kwargs)
 
 
 def load_img(
@@ -88,35 +121,28 @@ def load_img(
     target_size: Any = None,
     interpolation: str = "nearest",
     keep_aspect_ratio: bool = False,
-    **kwargs: Any,
 ) -> Any:
     """Reads an image file as a PIL image.
 
     Args:
-        path: Path, file or bytes.
+        path: Path or open file.
         color_mode: "rgb", "rgba" or "grayscale".
         target_size: (height, width) to resize to; None: as it is.
         interpolation: "nearest", "bilinear", "bicubic", "lanczos", "box" or "hamming".
         keep_aspect_ratio: Whether it is cropped to the target's aspect ratio before.
 
     Raises:
-        ValueError: An unknown colour mode or interpolation.
+        FileNotFoundError: there is no such file.
+        OSError: it is not an image, or a damaged one.
+        ValueError: an unknown colour mode or interpolation.
     """
     image = _pil()
-    if kwargs.pop("grayscale", False):
-        color_mode = "grayscale"
-    if kwargs:
-        raise TypeError(f"load_img() got unexpected keyword arguments: {sorted(kwargs)}")
     modes = {"rgb": "RGB", "rgba": "RGBA", "grayscale": "L"}
     if color_mode not in modes:
         raise ValueError(
-            f"color_mode must be 'grayscale', 'rgb', or 'rgba'. Received: color_mode={color_mode}"
+            f"`color_mode` must be 'grayscale', 'rgb' or 'rgba'. Received: color_mode={color_mode!r}"
         )
-    if isinstance(path, (bytes, bytearray)):
-        import io
-
-        path = io.BytesIO(path)
-    img = image.open(path)
+    img = _opened(image, path)
     if color_mode == "grayscale" and img.mode in ("I;16", "I", "L"):
         pass
     elif img.mode != modes[color_mode]:
@@ -124,15 +150,15 @@ def load_img(
     if target_size is not None:
         filters = {
             name: getattr(image.Resampling, name.upper())
-            for name in ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
+            for name in ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
         }
-        if interpolation not in filters:
-            raise ValueError(
-                f"Invalid interpolation method {interpolation} specified. Supported methods are "
-                f"{', '.join(filters)}"
-            )
         height, width = int(target_size[0]), int(target_size[1])
-        if (img.width, img.height) != (width, height):
+        if img.size != (width, height):
+            if interpolation not in filters:
+                raise ValueError(
+                    f"Invalid interpolation method {interpolation} specified. Supported methods are "
+                    f"{', '.join(filters)}"
+                )
             box = None
             if keep_aspect_ratio:
                 crop_h = min(img.height, img.width * height // width)
@@ -140,6 +166,78 @@ def load_img(
                 top, left = (img.height - crop_h) // 2, (img.width - crop_w) // 2
                 box = (left, top, left + crop_w, top + crop_h)
             img = img.resize((width, height), filters[interpolation], box)
-    else:
-        img.load()
     return img
+
+
+def _opened(image: Any, path: Any) -> Any:
+    """The image with its pixels; errors name the file."""
+    if isinstance(path, (str, bytes, os.PathLike)):
+        name = os.fsdecode(path)
+        with open(name, "rb") as file:
+            source: Any = io.BytesIO(file.read())
+    elif hasattr(path, "read"):
+        name, source = getattr(path, "name", "the file"), path
+    else:
+        raise TypeError(f"`path` must be a path or an open file. Received: {type(path).__name__}")
+    from PIL import UnidentifiedImageError
+
+    try:
+        img = image.open(source)
+        img.load()
+    except UnidentifiedImageError:
+        raise UnidentifiedImageError(f"{name} is not an image file that Pillow can read") from None
+    except (OSError, SyntaxError) as error:
+        raise OSError(f"{name} is a damaged image file: {error}") from error
+    return img
+
+
+def smart_resize(
+    x: Any, size: Any, interpolation: str = "bilinear", data_format: str = "channels_last", **kwargs: Any
+) -> Any:
+    """The greatest part in the middle of a picture that has the target's proportions, resized.
+
+    Args:
+        x: (h, w, c) or (n, h, w, c), array or tensor.
+        size: (height, width).
+        interpolation: As in `image.resize`.
+        data_format: "channels_last" or "channels_first".
+
+    Returns:
+        float32, an array if x is one, else a tensor.
+
+    >>> import numpy as np
+    >>> smart_resize(np.ones((340, 500, 3)), (200, 200)).shape
+    (200, 200, 3)
+    """
+    from cnnexplain import image
+    from cnnexplain._convert import tensor as as_tensor
+
+    kwargs.pop("backend_module", None)
+    if kwargs:
+        raise TypeError(f"smart_resize() got unexpected keyword arguments: {list(kwargs)}")
+    if len(size) != 2:
+        raise ValueError(f"`size` must be a tuple of 2 integers. Received: size={size}")
+    height, width = int(size[0]), int(size[1])
+    img = as_tensor(x)
+    rank = len(img.shape)
+    if rank not in (3, 4):
+        raise ValueError(
+            "`x` must be an image (height, width, channels) or a batch of them. "
+            f"Received: shape {tuple(img.shape)}"
+        )
+    if data_format == "channels_first":
+        img = _moved(img, (0, 2, 3, 1) if rank == 4 else (1, 2, 0))
+    h, w = img.shape[-3], img.shape[-2]
+    crop_h = max(min(h, int(float(w * height) / width)), 1)
+    crop_w = max(min(w, int(float(h * width) / height)), 1)
+    img = image.crop_to_bounding_box(img, (h - crop_h) // 2, (w - crop_w) // 2, crop_h, crop_w)
+    img = image.resize(img, (height, width), interpolation)
+    if data_format == "channels_first":
+        img = _moved(img, (0, 3, 1, 2) if rank == 4 else (2, 0, 1))
+    return np.array(img) if isinstance(x, np.ndarray) else img
+
+
+def _moved(img: Any, axes: tuple[int, ...]) -> Any:
+    from cnnexplain import arrays
+
+    return arrays.transpose(img, axes)

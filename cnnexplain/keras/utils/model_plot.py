@@ -1,4 +1,4 @@
-"""Pictures of models."""
+"""Pictures of models, and where a graph begins."""
 
 from __future__ import annotations
 
@@ -63,6 +63,20 @@ def plot_model(
     if to_file is not None:
         save(scene.figure(), to_file, dpi)
     return _shown(scene) if _in_notebook() else None
+
+
+def get_source_inputs(tensor: Any) -> list:
+    """The symbols of the inputs from which a symbol of a functional graph is computed.
+
+    >>> from cnnexplain import keras
+    >>> x = keras.Input((4,), name="numbers")
+    >>> y = keras.layers.Dense(2)(x * 2.0)
+    >>> keras.utils.get_source_inputs(y)[0] is x
+    True
+    """
+    from .. import tracing
+
+    return tracing.sources([tensor])
 
 
 def _in_notebook() -> bool:

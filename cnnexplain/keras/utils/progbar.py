@@ -7,6 +7,8 @@ import sys
 import time
 from typing import Any
 
+import numpy as np
+
 
 def _interactive(stream: Any) -> bool:
     """Whether a carriage return overwrites the line: a terminal or a notebook."""
@@ -57,7 +59,9 @@ class Progbar:
         width: Width of the bar.
         verbose: 0 silent, 1 a bar, 2 one line at the end.
         interval: Least seconds between two pictures.
-        stateful_metrics: Accepted.
+        stateful_metrics: Names whose values are shown as they come; other values are averaged over the steps.
+        stateless_metrics: The other way round: names whose values are averaged; others are shown as they
+        come.
         unit_name: Name of a step.
     """
 
@@ -68,8 +72,16 @@ class Progbar:
         verbose: int = 1,
         interval: float = 0.05,
         stateful_metrics: Any = None,
+        stateless_metrics: Any = None,
         unit_name: str = "step",
     ):
+        if stateful_metrics is not None and stateless_metrics is not None:
+            raise ValueError(
+                "Only one of `stateful_metrics` or `stateless_metrics` can be provided. Received: "
+                f"stateful_metrics={stateful_metrics}, stateless_metrics={stateless_metrics}"
+            )
+        self.stateful_metrics = None if stateless_metrics is not None else set(stateful_metrics or ())
+        self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
         self.target = target
         self.width = width
         self.verbose = verbose
@@ -80,6 +92,8 @@ class Progbar:
         self._start = time.monotonic()
         self._shown = 0.0
         self._length = 0
+        self._seen = 0
+        self._values: dict[str, tuple[float, int]] = {}  # sums and how many were summed
         self._open = False
 
     def due(self, current: int) -> bool:
@@ -94,8 +108,10 @@ class Progbar:
         """Shows `current` of `target` and (name, value) pairs; `finalize` ends the line."""
         if finalize is None:
             finalize = self.target is not None and current >= self.target
-        pairs = list(values.items() if isinstance(values, dict) else values or [])
-        text = "".join(f" - {name}: {format_value(float(value))}" for name, value in pairs)
+        for name, value in values.items() if isinstance(values, dict) else values or []:
+            self._take(name, float(np.mean(value)), max(current - self._seen, 1), finalize)
+        self._seen = current
+        text = "".join(f" - {n}: {format_value(total / count)}" for n, (total, count) in self._values.items())
         elapsed = time.monotonic() - self._start
         if self.verbose == 1:
             if not finalize and not self.due(current):
@@ -108,6 +124,17 @@ class Progbar:
                 f"{count} - {format_time(elapsed)} - {format_step(elapsed, current, self.unit_name)}{text}\n"
             )
             self.stream.flush()
+
+    def _take(self, name: str, value: float, steps: int, finalize: bool) -> None:
+        if self.stateless_metrics is not None:
+            averaged = name in self.stateless_metrics
+        else:
+            averaged = name not in (self.stateful_metrics or ())
+        if averaged and not finalize:
+            total, count = self._values.get(name, (0.0, 0))
+            self._values[name] = (total + value * steps, count + steps)
+        else:
+            self._values[name] = (value, 1)
 
     def _draw(self, current: int, elapsed: float, text: str, finalize: bool) -> None:
         bold, green, white, end = (
@@ -136,8 +163,7 @@ class Progbar:
 
     def add(self, n: int, values: Any = None) -> None:
         """Moves on by n steps."""
-        self._current = getattr(self, "_current", 0) + n
-        self.update(self._current, values)
+        self.update(self._seen + n, values)
 
     def close(self) -> None:
         """Ends a line that is still open, as after Ctrl-C."""
