@@ -23,6 +23,7 @@ LOOSE = {
     "adam": 1e-5,
     "adam_betas": 1e-5,
     "adamw": 1e-5,
+    "adamax": 1e-7,
     "clipped": 1e-4,
 }
 
@@ -248,15 +249,15 @@ OPTIMIZERS: dict[str, Any] = {
 }
 
 
-def record_optimizer(tf: Any, keras: Any, name: str) -> dict[str, np.ndarray]:
-    """Two variables after 1, 2, 3 and 20 steps on given gradients, in float64."""
+def record_optimizer(tf: Any, keras: Any, name: str, dtype: str = "float64") -> dict[str, np.ndarray]:
+    """Two variables after 1, 2, 3 and 20 steps on given gradients."""
     rng = draws(name)
     shapes = [(3, 4), (5,)]
-    variables = [tf.Variable(rng.standard_normal(shape)) for shape in shapes]
+    variables = [tf.Variable(rng.standard_normal(shape).astype(dtype)) for shape in shapes]
     optimizer = OPTIMIZERS[name](keras)
     arrays = {}
     for step in range(20):
-        gradients = [tf.constant(rng.standard_normal(shape)) for shape in shapes]
+        gradients = [tf.constant(rng.standard_normal(shape).astype(dtype)) for shape in shapes]
         optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
         if step in (0, 1, 2, 19):
             for place, variable in enumerate(variables):

@@ -282,7 +282,7 @@ LOOSE = {
     **{f"schedule_{name}": 1e-5 for name in SCHEDULES},  # float32, a few roundings apart
     "schedule_warm": 1e-5,
     "adafactor_schedule": 1e-5,
-    **dict.fromkeys(("nadam", "exact_nadam", "ftrl_penalties"), _ROUNDED),
+    **dict.fromkeys(("nadam", "exact_nadam", "ftrl", "ftrl_penalties"), _ROUNDED),
     "muon": 1e-5,
     "muon_plain": 1e-5,
 }

@@ -56,7 +56,13 @@ def test_loss(name, recorded):
 
 @pytest.mark.parametrize("name", cases.OPTIMIZERS)
 def test_optimizer(name, recorded):
-    compare("optimizer", name, cases.record_optimizer(tf, keras, name), recorded, tolerance=1e-7)
+    compare("optimizer", name, cases.record_optimizer(tf, keras, name), recorded)
+
+
+@pytest.mark.parametrize("name", cases.OPTIMIZERS)
+def test_optimizer_in_float32(name, recorded):
+    keras.config.set_floatx("float32")
+    compare("optimizer", name, cases.record_optimizer(tf, keras, name, "float32"), recorded, tolerance=1e-4)
 
 
 @pytest.mark.parametrize("name", cases.TRAININGS)

@@ -60,7 +60,7 @@ def test_weighted_loss(name, theirs):
 
 @pytest.mark.parametrize("name", cases.OPTIMIZERS)
 def test_optimizer(name, theirs):
-    compare(cases.record_optimizer, name, theirs, 1e-7)
+    compare(cases.record_optimizer, name, theirs, 1e-9)
 
 
 @pytest.mark.parametrize("name", cases.TRAININGS)
