@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import sys
 from collections.abc import Callable, Sequence
@@ -98,6 +99,8 @@ def new_figure(
         return pyplot.figure(figsize=size, layout=layout)
     figure = Figure(figsize=size, layout=layout)
     FigureCanvasAgg(figure)
+    # IPython asks objects for this method; for matplotlib's figures it knows a way only once pyplot is imported.
+    figure._repr_png_ = functools.partial(png, figure)  # type: ignore[attr-defined]
     return figure
 
 

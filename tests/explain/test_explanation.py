@@ -144,8 +144,9 @@ class TestPictures:
         titles = [axes.get_title() for axes in figure.axes[:3]]
         assert titles == (["image", "map", "overlay"] if layer else ["image", "map", "raw"])
         assert len(e.plot(max_images=2).axes) < len(figure.axes)
-        picture = read_png(e._repr_png_())
-        assert picture.std() > 5 and min(picture.shape[:2]) > 200
+        for shown in (e, figure):
+            picture = read_png(shown._repr_png_())
+            assert picture.std() > 5 and min(picture.shape[:2]) > 200
 
     def test_every_column(self):
         columns = ["image", "map", "overlay", "raw", "activations", "channel weights"]
