@@ -63,7 +63,7 @@ static inline bool cx_is_real(cx_dtype d)
 }
 int64_t cx_count(const cx_spec *s);                            /* of a concrete spec that cx_bytes accepted */
 bool cx_known(const cx_spec *s);                               /* no dimension is CX_ANY */
-cx_code cx_bytes(const cx_spec *s, size_t *size, cx_err *err); /* overflow-checked; refuses CX_ANY */
+cx_code cx_bytes(const cx_spec *s, size_t *size, cx_err *err); /* overflow-checked, also if empty; refuses CX_ANY */
 cx_code cx_multiply(size_t a, size_t b, size_t *product, cx_err *err);
 bool cx_fits(int64_t a, int64_t b); /* equal, or one unknown */
 bool cx_same_spec(const cx_spec *a, const cx_spec *b);

@@ -1,6 +1,7 @@
-"""Faults to plant in the core, one at a time: (file in csrc, right text, wrong text, op whose tests fail).
+"""Faults to plant in the core, one at a time: (file in csrc, right text, wrong text, what fails).
 
-The right text must occur in its file; every occurrence is replaced. test_mutants.py builds and runs them.
+What fails is the tests of an op in test_ops.py, or a file of tests. The right text must occur in its file;
+every occurrence is replaced. test_mutants.py builds and runs them.
 """
 
 MUTANTS = [
@@ -54,12 +55,73 @@ MUTANTS = [
     ("ops/conv.c", "(c.size[d] - 1) * c.dilation[d] + 1", "c.size[d] + 1", "conv2d"),
     ("ops/depthwise.c", "cx_convolve_pad(&a->pads, 2 * d));\n    }", "0);\n    }", "depthwise_conv2d"),
     ("ops/dense.c", "mode[1] == CX_ADD", "false", "dense"),
+    ("ops/resize.c", "s.weight[at - s.low] /= total", "s.weight[at - s.low] /= 1", "resize"),
+    ("ops/resize.c", "part[t] * x[t * c + k]", "part[t] * x[t + k]", "resize"),
+    ("ops/resize.c", "j->cubic ? row->weight[h - row->low]", "j->cubic ? row->weight[0]", "resize"),
+    ("ops/transform.c", "at + (float)period : -at - 1;", "at + (float)period : -at;", "projective_transform"),
+    ("ops/transform.c", "(int64_t)(-at / last) + 1", "(int64_t)(-at / last)", "projective_transform"),
+    ("ops/transform.c", "roundf(y), roundf(x)", "floorf(y), floorf(x)", "projective_transform"),
     # recurrent
     ("ops/cells.c", "d[u + j] = carry * before[j] * forget", "d[u + j] = carry * forget", "lstm"),
     ("ops/cells.c", "dh[j] *= z[j];", "dh[j] = 0;", "gru"),
     ("ops/cells.c", "dh[j] += p[j] * r[j];", "", "gru"),
     ("ops/cells.c", "dp[j] += dy[j];", "dp[j] = 0;", "simple_rnn"),
     ("ops/recurrent.c", "if (s.mask) s.mask += begin * s.t;", "", "lstm"),
+    ("ops/cells.c", "if (s->attr->zero_output || !s->step)", "if (!s->step)", "lstm"),
+    ("ops/cells.c", "if (!s->attr->zero_output)\n", "", "lstm"),
+    ("ops/cells.c", "e[2 * u + j] = slope * r[j]", "e[2 * u + j] = slope", "gru"),
+    ("ops/cells.c", "dh[j] * t * o[j] * (1 - o[j])", "dh[j] * t * o[j]", "lstm"),
+    ("ops/recurrent.c", "if (s.start[k]) s.start[k] += row;", "continue;", "lstm"),
+    ("ops/recurrent.c", ", s.before = moved(s.before, row * s.t)", "", "gru"),
+    ("ops/recurrent.c", "s->attr->go_backwards ? s->at + 1 : s->at - 1", "s->at - 1", "simple_rnn"),
+    # gradients as ops
+    (
+        "ops/unary.c",
+        "return by(e, dy, parabola(e, Y, 1, 1));",
+        "return by(e, dy, parabola(e, X, 1, 1));",
+        "tan",
+    ),
+    ("ops/activation.c", "3 * cubic", "2 * cubic", "gelu"),
+    (
+        "ops/activation.c",
+        "cx_emit_choose_not(e, above, SELU_SCALE, below)",
+        "cx_emit_choose_not(e, above, 1, below)",
+        "selu",
+    ),
+    ("ops/arithmetic.c", "return k ? cx_emit1(e, &cx_op_negative, part) : part;", "return part;", "atan2"),
+    ("ops/move.c", "done.dim[d] = x.dim[d];", "", "tile"),
+    (
+        "ops/cut.c",
+        "CX_EMIT_WITH(e, &cx_op_pad, zeros, CX_EMIT_WITH(e, &cx_op_reverse, turn, flank))",
+        "CX_EMIT_WITH(e, &cx_op_pad, zeros, flank)",
+        "pad",
+    ),
+    ("ops/gather.c", "{p.n, 1, 0, -1, params.dtype}", "{p.n, 1, 0.5, -1, params.dtype}", "gather"),
+    ("ops/sort.c", "{g, inverse->out[1]}", "{g, inverse->out[0]}", "sort"),
+    ("ops/sort.c", "{g, inverse->out[1]}", "{g, in[0]}", "sort"),
+    ("ops/scan.c", "back.reverse = !back.reverse;", "", "cumsum"),
+    (
+        "ops/norm.c",
+        "cx_emit_scale(e, dout[2], 2 / n)",
+        "cx_emit_scale(e, dout[2], 1 / n)",
+        "batch_norm_training",
+    ),
+    (
+        "ops/loss.c",
+        "cx_emit2(e, &cx_op_subtract, p, own)",
+        "cx_emit2(e, &cx_op_add, p, own)",
+        "sparse_softmax_cross_entropy",
+    ),
+    ("ops/convolve_emit.c", "== j / (filters / groups)", ">= j / (filters / groups)", "conv2d"),
+    ("ops/convolve_emit.c", "a.pads.v[2 * d] = c->before[d],", "a.pads.v[2 * d] = 0,", "conv2d"),
+    (
+        "program/derivative.c",
+        "if (mode[a->which] == CX_ADD) memset",
+        "if (0) memset",
+        "projective_transform",
+    ),
+    ("program/derivative.c", "dout[0] = in[SEED],", "dout[0] = made[0],", "cumprod"),
+    ("program/backward.c", "if (cx_derived(n))", "if (0)", "tests/test_second_derivatives.py"),
     # the rest
     ("ops/activation.c", "return x < 0 ? x + (REAL)SELU_FLOOR", "return x < 0 ? x", "selu"),
     ("ops/softmax.c", "REAL sum = T(row_sum)(dy, k, step);", "REAL sum = 1;", "log_softmax"),
@@ -71,4 +133,19 @@ MUTANTS = [
         "sigmoid_cross_entropy",
     ),
     ("ops/random.c", "1 / (1 - j->rate)", "1", "dropout"),
+    ("ops/compare.c", "u - u != u - u && u == u", "u - u != u - u", "isinf"),
+    ("ops/activation.c", "x[i] > top ? top : x[i]", "x[i]", "relu"),
+    ("ops/arithmetic.c", "(int64_t)v > most ? most", "(int64_t)v > most ? 0", "left_shift"),
+    ("ops/scan.c", "last ? 0 : (WIDE)dy[k + step]", "(WIDE)dy[k]", "cumprod"),
+    ("ops/random.c", "y->dim[d] = in[1].dim[d];", "y->dim[d] = in[1].dim[0];", "random_uniform"),
+    # optimizers
+    ("ops/update.c", "sqrt(most[i])", "sqrt(v[i])", "tests/test_updates.py"),
+    ("ops/update.c", "next / (1 - a->product * next)", "next / (1 - a->product)", "tests/test_updates.py"),
+    ("ops/update.c", "sqrt(v[i] / known)", "sqrt(v[i])", "tests/test_updates.py"),
+    ("ops/update.c", "v[i] += g[i] * g[i];", "v[i] = g[i] * g[i];", "tests/test_updates.py"),
+    ("ops/update.c", "x < -limit ? -limit : x;", "x;", "tests/test_updates.py"),
+    ("ops/update.c", "w[i] -= w[i] * decay;", "w[i] -= decay;", "tests/test_updates.py"),
+    ("ops/update.c", "(REAL *)j->state[k] + at", "(REAL *)j->state[k]", "tests/test_updates.py"),
+    ("py/train.c", "limit / (norm > limit ? norm : limit)", "limit / norm", "tests/test_updates.py"),
+    ("py/train.c", "isfinite(sum) ? norm_scale", "1 ? norm_scale", "tests/test_updates.py"),
 ]

@@ -221,6 +221,33 @@ def test_second_gradients(name):
     assert checked, f"{name}: no case for its second derivative"
 
 
+@pytest.mark.parametrize(
+    "name", [n for n in OPS if INFO[n]["differentiable"] and not INFO[n]["second_derivative"]]
+)
+def test_gradients_under_another_tape(name):
+    """Without a backward written as ops, a tape that is watched runs the same kernel, or refuses by name."""
+    for arrays, attributes in smooth_cases(name):
+        wanted = differentiable(name, arrays)
+        cotangents = cotangents_for(name, arrays, attributes)
+        kernels = gradients(name, arrays, attributes, cotangents, wanted)
+        tensors = [None if x is None else _core.tensor(x) for x in arrays]
+        sources = [tensors[k] for k in wanted]
+        with _core.GradientTape() as outer:
+            for x in sources:
+                outer.watch(x)
+            with _core.GradientTape() as inner:
+                for x in sources:
+                    inner.watch(x)
+                results = call(name, tensors, attributes)
+            pairs = [(y, c) for y, c in zip(results, cotangents, strict=True) if c is not None]
+            try:
+                nodes = inner._gradient([y for y, _ in pairs], [c for _, c in pairs], sources)
+            except ValueError as error:
+                assert f"{name} has no second derivative" in str(error)
+                continue
+        same_bits([g.numpy() for g in nodes], kernels, f"{name}{attributes}: gradient as nodes")
+
+
 @pytest.mark.parametrize("name", ["round", "floor", "ceil", "floor_divide"])
 def test_steps_pass_no_gradient_and_stop_nothing_else(name):
     x = np.array([0.7, 1.2, -2.6])
@@ -416,6 +443,13 @@ def test_absurd_sizes(name):
             continue
 
 
+def test_empty_arrays_whose_other_sizes_are_absurd():
+    images = _core.projective_transform(np.zeros((9, 4, 4, 0)), np.zeros((1, 8)), size=2**27)
+    assert images.shape == (9, 2**27, 2**27, 0)
+    with pytest.raises(ValueError, match="too large"):
+        _core.broadcast_to(np.zeros((1, 1, 0)), shape=(2**40, 2**40, 0))
+
+
 # promises
 def grown(name, inputs, attributes):
     """A case with many more rows, so that several threads have work; None where its shapes cannot grow."""
@@ -460,7 +494,7 @@ def test_threads(name):
             return
 
 
-@pytest.mark.parametrize("name", [name for name in IMAGE_OPS if name in INFO])
+@pytest.mark.parametrize("name", [*IMAGE_OPS, "lstm", "gru", "simple_rnn"])
 def test_batch_invariance(name):
     """The first image of a batch gives the bits that it gives alone."""
     tried = 0

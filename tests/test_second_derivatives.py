@@ -127,6 +127,34 @@ def test_missing_second_derivative_names_the_op():
         outer.gradient(g, x)
 
 
+@pytest.mark.parametrize(
+    "name, inputs",
+    [
+        ("acosh", [np.array([-2.0, 0.5, 3.0])]),
+        ("pow", [np.array([-1.5, 2.0]), np.array([0.3, 0.3])]),
+        ("batch_norm_training", [np.zeros((0, 3)), None, np.ones(3)]),
+    ],
+)
+def test_where_there_is_nothing_to_differentiate(name, inputs):
+    """Outside the domain, and over no rows, gradients as ops are those of the kernels."""
+    given = [None if x is None else _core.tensor(x) for x in inputs]
+    tensors = [x for x in given if x is not None]
+    found = []
+    for watched in ([], tensors):
+        with cx.GradientTape() as outer:
+            for x in watched:
+                outer.watch(x)
+            with cx.GradientTape() as inner:
+                for x in tensors:
+                    inner.watch(x)
+                y = getattr(_core, name)(*given)
+                loss = cx.reduce_sum(y[0] if isinstance(y, tuple) else y)
+            found.append(inner.gradient(loss, tensors))
+    for kernel, as_ops in zip(*found, strict=True):
+        np.testing.assert_array_equal(np.isnan(as_ops), np.isnan(kernel))
+        np.testing.assert_allclose(as_ops, kernel, rtol=1e-12)
+
+
 def test_an_outer_gradient_may_take_another_way():
     """The inner gradient passes through an op without second derivative, the outer one does not need to."""
     x, scale = _core.tensor(RNG.uniform(0.5, 1, (3, 4))), _core.tensor(np.array(2.0))

@@ -63,7 +63,8 @@ cx_code cx_bytes(const cx_spec *s, size_t *size, cx_err *err)
                            cx_shape_text(s, text));
         empty = empty || s->dim[i] == 0;
     }
-    for (int i = 0; i < s->ndim && !empty; i++) {
+    for (int i = 0; i < s->ndim; i++) { /* without the zeros: kernels multiply any of the dimensions */
+        if (!s->dim[i]) continue;
         if (n > most / (uint64_t)s->dim[i])
             return cx_fail(err, CX_EVALUE, "the array would be too large. Received: shape=%s", cx_shape_text(s, text));
         n *= (uint64_t)s->dim[i];

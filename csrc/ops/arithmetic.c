@@ -118,7 +118,8 @@ EMIT(pow) /* dx = dy y x^(y-1), 0 where y = 0; dy' = dy x^y log x, 0 where x <= 
     if (k) {
         int positive = cx_emit2(e, &cx_op_greater, n->in[0], cx_emit_number(e, dtype, 0));
         int log_x = cx_emit1(e, &cx_op_log, cx_emit_choose(e, positive, n->in[0], 1));
-        return cx_emit2(e, &cx_op_multiply, dy, cx_emit2(e, &cx_op_multiply, n->out[0], log_x));
+        int slope = cx_emit2(e, &cx_op_multiply, n->out[0], log_x); /* of a negative x no number times 0 */
+        return cx_emit2(e, &cx_op_multiply, dy, cx_emit_choose(e, positive, slope, 0));
     }
     int nonzero = cx_emit2(e, &cx_op_not_equal, n->in[1], cx_emit_number(e, dtype, 0));
     int less = cx_emit_choose(e, nonzero, cx_emit2(e, &cx_op_subtract, n->in[1], cx_emit_number(e, dtype, 1)), 1);

@@ -140,7 +140,8 @@ static cx_code batch_emit(cx_program *p, const cx_node *node, const int *dout, i
     const int dy = dout[0];
     if (!cx_known(&x))
         return cx_fail(err, CX_EVALUE, "batch_norm_training has no second derivative while shapes are unknown");
-    const double n = (double)(cx_count(&x) / (x.dim[x.ndim - 1] ? x.dim[x.ndim - 1] : 1));
+    const int64_t rows = cx_count(&x) / (x.dim[x.ndim - 1] ? x.dim[x.ndim - 1] : 1);
+    const double n = rows ? (double)rows : 1;
     int epsilon = cx_emit_number(e, x.dtype, ((const norm_attr *)attr)->epsilon);
     int rstd = cx_emit1(e, &cx_op_rsqrt, cx_emit2(e, &cx_op_add, node->out[2], epsilon));
     int centred = cx_emit2(e, &cx_op_subtract, node->in[0], node->out[1]),

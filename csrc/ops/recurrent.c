@@ -308,12 +308,9 @@ cx_code cx_recurrent_infer(const cx_cell *cell, const void *attr, const cx_spec 
     plan->out[hidden] = (cx_spec){x->dtype, 3, {n, t, u == CX_ANY ? CX_ANY : cell->kept * u}};
     if (!cx_known(x) || !cx_known(kernel) || !cx_known(recurrent)) return CX_OK;
     const cx_spec *large[] = {x, kernel, recurrent, &plan->out[hidden]};
-    for (int i = 0; i < 4; i++) { /* what cannot be an array is refused, empty ones count with 1 for each 0 */
-        cx_spec s = *large[i];
-        size_t size;
-        for (int d = 0; d < s.ndim; d++) s.dim[d] += s.dim[d] == 0;
-        if (cx_bytes(&s, &size, err)) return err->code;
-    }
+    size_t size;
+    for (int i = 0; i < 4; i++) /* what cannot be an array is refused */
+        if (cx_bytes(large[i], &size, err)) return err->code;
     cx_sequence s = sequence_of(cell, attr, x, recurrent);
     int most = 1;
     const cx_gemm forward[] = {input_product(&s), cx_step_product(&s, 0, cell->gates), cx_step_product(&s, 0, 1),

@@ -7,8 +7,7 @@ typedef struct {
     int64_t go_backwards, zero_output, reset_after;
 } cx_recurrent_attr;
 /* gates: blocks of u columns in the kernels; kept: blocks of a step; states: 2 where a cell state goes with h; resets:
- * a GRU.
- */
+ * a GRU. */
 typedef struct {
     const char *name;
     int gates, kept, states;

@@ -35,6 +35,7 @@ static source cubic_source(int64_t i, int64_t in, int64_t out)
     float place = ((float)i + 0.5f) * ((float)in / (float)out) - 0.5f, floored = floorf(place);
     double share = (double)rintf((place - floored) * 1024) / 1024, total = 0;
     int64_t first = (int64_t)floored - 1;
+    if (first >= in - 1) first = in - 2, share = 0; /* float32 has no such place */
     source s = {first < 0 ? 0 : first, first + 3 < in ? first + 3 : in - 1, share, {0}};
     for (int64_t at = s.low; at <= s.high; at++)
         total += s.weight[at - s.low] = keys(fabs((double)(at - first - 1) - share));
@@ -70,7 +71,7 @@ static job job_of(const resize_attr *a, const cx_spec *x, const cx_spec *y, void
 }
 static void run_rows(job *j, int64_t rows, int64_t work, cx_task *task)
 {
-    cx_parallel(rows, 1 + CX_GRAIN / (work * j->channels + 1), task, j);
+    if (j->channels) cx_parallel(rows, 1 + CX_GRAIN / (work * j->channels + 1), task, j);
 }
 
 /* Any dtype: pixels are copied as bytes. */

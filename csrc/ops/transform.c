@@ -184,6 +184,7 @@ FORWARD(T(transform_forward))
     FORWARD_UNUSED;
     job j = job_of(attr, &in->spec, &in[1], &out->spec);
     j.from = in->data, j.to = out->data;
+    if (!cx_count(&out->spec)) return; /* its other sizes may be anything */
     cx_parallel(in->spec.dim[0] * j.out[0], 1 + CX_GRAIN / 8 / (j.out[1] * j.channels + 1), T(transform_rows), &j);
 }
 
@@ -214,7 +215,7 @@ BACKWARD(T(transform_backward))
     BACKWARD_UNUSED;
     job j = job_of(attr, &din->spec, &in[1], &dout->spec);
     j.from = dout->data, j.to = din->data;
-    if (*mode != CX_SKIP)
+    if (*mode != CX_SKIP && cx_count(&dout->spec))
         cx_parallel(din->spec.dim[0], 1 + CX_GRAIN / 8 / (j.out[0] * j.out[1] * j.channels + 1), T(slope_images), &j);
 }
 #endif

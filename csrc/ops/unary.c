@@ -159,7 +159,7 @@ EMIT(asinh)
 EMIT(acosh)
 {
     EMIT_UNUSED;
-    return by(e, dy, cx_emit1(e, &cx_op_rsqrt, parabola(e, X, 1, -1)));
+    return by(e, by(e, dy, cx_emit1(e, &cx_op_rsqrt, line(e, X, 1, -1))), cx_emit1(e, &cx_op_rsqrt, line(e, X, 1, 1)));
 }
 EMIT(atanh)
 {

@@ -20,7 +20,7 @@ static cx_code infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err 
     for (int i = 0; i < CX_INS; i++) given[i] = i < a->op->most_in ? in[i] : (cx_spec){.ndim = CX_ABSENT};
     if (a->op->infer(a->attr, given, &inner, err)) return err->code;
     plan->out[0] = in[a->which];
-    plan->scratch = inner.scratch_back;
+    plan->threads = inner.threads, plan->scratch = inner.scratch_back;
     return CX_OK;
 }
 

@@ -131,6 +131,7 @@ int run_program(cx_program *p, const int *fetch, int n, bool release);
 
 /* ---- call.c ---- */
 extern _Thread_local bool symbolic_mode;
+extern _Thread_local PyObject *assigned; /* dict, id of a Variable -> what is read instead of it; or NULL */
 PyObject *call_op(const cx_op *op, PyObject *const *args, Py_ssize_t n, PyObject *names);
 /* The same with parsed attributes; inputs: most_in tensors, arrays or numbers, NULL or None for an absent one. */
 PyObject *apply_op(const cx_op *op, const int64_t *attr, PyObject *host, PyObject *const *inputs);

@@ -2,8 +2,18 @@
 #include "binding.h"
 #include <string.h>
 
-/* While a layer's graph is traced, variables are read when the program runs, not now: an op on one is symbolic. */
+/* While a layer's graph is traced, variables are read when the program runs, not now: an op on one is symbolic. One
+ * that the graph has assigned is read as what it was assigned. */
 _Thread_local bool symbolic_mode;
+_Thread_local PyObject *assigned;
+
+static PyObject *as_read(PyObject *variable)
+{
+    PyObject *id = assigned ? PyLong_FromLongLong(ID(variable)) : NULL;
+    PyObject *now = id ? PyDict_GetItemWithError(assigned, id) : NULL;
+    Py_XDECREF(id);
+    return now && is_tensor(now) ? now : variable;
+}
 
 static int logits_slot(const cx_program *p, int slot)
 {
@@ -178,6 +188,10 @@ PyObject *apply_op(const cx_op *op, const int64_t *attr, PyObject *host, PyObjec
         inputs[i] = given[i] == Py_None ? NULL : given[i];
         if (!inputs[i] || !is_tensor(inputs[i])) continue;
         tensors = true;
+        if (symbolic_mode && is_variable(inputs[i])) {
+            inputs[i] = as_read(inputs[i]);
+            if (PyErr_Occurred()) return NULL;
+        }
         symbolic = symbolic || is_symbol(inputs[i]) || (symbolic_mode && is_variable(inputs[i]));
     }
     int want = op->alike ? common_dtype(op, inputs) : OWN_DTYPE;

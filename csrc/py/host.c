@@ -104,9 +104,10 @@ static cx_code host_forward(void *self, cx_node *n, const cx_value *in, const cx
         PyTuple_SET_ITEM(inputs, i, t);
     }
     bool mode = symbolic_mode;
-    symbolic_mode = false;
+    PyObject *reads = assigned;
+    symbolic_mode = false, assigned = NULL;
     y = tape_private(inputs, fn, tracked ? &seen : NULL);
-    symbolic_mode = mode;
+    symbolic_mode = mode, assigned = reads;
     if (!y) goto done;
     if (PyTuple_Check(y) && PyTuple_GET_SIZE(y) == 2 && PyCallable_Check(PyTuple_GET_ITEM(y, 1)) &&
         !is_tensor(PyTuple_GET_ITEM(y, 1))) {

@@ -88,12 +88,14 @@ static PyObject *is_recording(PyObject *m, PyObject *unused)
 
 static PyObject *symbolic(PyObject *m, PyObject *to)
 {
-    bool before = symbolic_mode;
     (void)m;
-    int truth = PyObject_IsTrue(to);
+    int truth = PyDict_Check(to) ? 1 : PyObject_IsTrue(to);
     if (truth < 0) return NULL;
+    PyObject *before = symbolic_mode && assigned ? assigned : PyBool_FromLong(symbolic_mode);
+    if (before != assigned) Py_XDECREF(assigned);
+    assigned = PyDict_Check(to) ? Py_NewRef(to) : NULL;
     symbolic_mode = truth;
-    return PyBool_FromLong(before);
+    return before;
 }
 
 static PyObject *set_threads(PyObject *m, PyObject *o)
@@ -252,7 +254,8 @@ static PyMethodDef functions[] = {
     {"untaped", untaped, METH_VARARGS, "untaped(function, *arguments): the call, unseen by this thread's tapes."},
     {"is_recording", is_recording, METH_NOARGS, "True when a tape of this thread records."},
     {"symbolic", symbolic, METH_O,
-     "symbolic(flag): while True, ops on Variables make symbols, on this thread. Returns the flag before."},
+     "symbolic(flag): while True, ops on Variables make symbols, on this thread. A dict {id of a Variable: Symbol} is "
+     "True, and these symbols are read instead of the Variables. Returns the flag before."},
     {"set_threads", set_threads, METH_O, "Most threads for one call; 0: all CPUs that this process may use."},
     {"get_threads", get_threads, METH_NOARGS, "Most threads for one call."},
     {"isa", isa, METH_NOARGS, "Instruction set of the kernels: portable, avx2 or avx512."},

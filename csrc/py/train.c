@@ -178,7 +178,7 @@ PyObject *program_train_step(PyObject *self, PyObject *args, PyObject *kw)
             goto done;
         }
         if (id_add(&tracked, ID(v), 0) < 0) goto done;
-        if (decay && (t.decay[i] = PyFloat_AsDouble(PyList_GET_ITEM(decay, i))) == -1 && PyErr_Occurred()) goto done;
+        if (decay && (t.decay[i] = PyFloat_AsDouble(PyList_GetItem(decay, i))) == -1 && PyErr_Occurred()) goto done;
     }
     if (program_convert(g, given, true, leaf) < 0) goto done;
     for (int i = 0; i < n_in; i++) slot[i] = id_slot(&g->ids, ID(PyTuple_GET_ITEM(g->inputs, i)));

@@ -38,7 +38,8 @@ int main(void)
     CHECK(!cx_block_new(SIZE_MAX / 2));
 
     CHECK(cx_bytes(&(cx_spec){CX_F32, 3, {1 << 21, 1 << 21, 1 << 21}}, &size, &err) == CX_EVALUE);
-    CHECK(!cx_bytes(&(cx_spec){CX_F32, 3, {INT64_MAX, 0, INT64_MAX}}, &size, &err) && size == 0);
+    CHECK(cx_bytes(&(cx_spec){CX_F32, 3, {INT64_MAX, 0, INT64_MAX}}, &size, &err) == CX_EVALUE);
+    CHECK(!cx_bytes(&(cx_spec){CX_F32, 3, {1 << 30, 0, 1 << 20}}, &size, &err) && size == 0);
     CHECK(!cx_bytes(&(cx_spec){CX_F64, 0, {0}}, &size, &err) && size == 8);
     CHECK(cx_bytes(&(cx_spec){CX_F32, 2, {2, CX_ANY}}, &size, &err) == CX_EVALUE);
     CHECK(cx_multiply(SIZE_MAX / 2, 3, &size, &err) == CX_EVALUE);
