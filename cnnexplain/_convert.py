@@ -24,6 +24,8 @@ def tensor(x: Any, dtype: Any = None) -> Any:
     """x as a tensor; a tensor as it is."""
     if isinstance(x, TENSORS):
         return x
+    if hasattr(x, "as_tensor"):
+        return x.as_tensor(dtype or "int32")
     return _core.tensor(x) if dtype is None else _core.tensor(x, dtype)
 
 

@@ -36,14 +36,16 @@ _HOMES = {
         tile repeat pad gather gather_nd reverse roll slice strided_slice boolean_mask meshgrid where
         sequence_mask unravel_index
     """,
-    "loops": "foldl foldr scan switch_case vectorized_map grad_pass_through get_static_value identity_n",
+    "control.loops": """
+        foldl foldr scan switch_case vectorized_map grad_pass_through get_static_value identity_n
+    """,
     "scatter": """
         scatter_nd tensor_scatter_nd_update tensor_scatter_nd_add tensor_scatter_nd_sub tensor_scatter_nd_max
         tensor_scatter_nd_min
     """,
     "debugging": "Assert assert_equal assert_greater assert_less assert_rank",
     "ordering": "sort argsort unique unique_with_counts searchsorted",
-    "reductions": """
+    "math.reductions": """
         reduce_sum reduce_mean reduce_max reduce_min reduce_prod reduce_any reduce_all reduce_logsumexp argmax
         argmin
     """,
@@ -53,8 +55,12 @@ _HOMES = {
         truncatediv truncatemod equal not_equal greater greater_equal less
         less_equal logical_and logical_or logical_not squared_difference clip_by_value
     """,
-    "trigonometry": "sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh",
+    "math.trigonometry": "sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh",
     "linalg": "matmul tensordot einsum norm clip_by_norm clip_by_global_norm",
+    "keras.tf_initializers": """
+        constant_initializer ones_initializer random_normal_initializer random_uniform_initializer
+        zeros_initializer
+    """,
     "config": "set_threads get_threads clear_caches set_precision get_precision",
 }
 HOMES = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -178,6 +184,17 @@ def public(module: str) -> list[str]:
 
 
 def defined(module: str) -> list[str]:
-    """The public functions and classes that a module defines itself, or renames: its `__all__`."""
+    """The public functions and classes that a module or the files of a package define: its `__all__`."""
     names = vars(sys.modules[module])
-    return [n for n, v in names.items() if not n.startswith("_") and getattr(v, "__module__", None) == module]
+    return [
+        name
+        for name, value in names.items()
+        if not name.startswith("_") and f"{getattr(value, '__module__', None)}.".startswith(f"{module}.")
+    ]
+
+
+def publish(module: str) -> None:
+    """Sets the `__all__` of a module whose names others import by a star to what `defined` finds. Type
+    checkers, which cannot compute it, then see every name.
+    """
+    vars(sys.modules[module])["__all__"] = defined(module)

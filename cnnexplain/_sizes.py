@@ -1,7 +1,7 @@
-"""Sizes that only the data know, such as that of a symbolic batch: a number in the program, and what has that size.
+"""Sizes that only the data know, such as that of a batch: symbolic numbers, and what has such a size.
 
-`tf.shape(x)[0]` of a symbolic x is a symbolic number n. `tf.zeros((n, 3))`, `tf.tile(t, (n, 1))` and their like
-remember which axis of which tensor n is the length of, and take the size from there when the program runs.
+`tf.shape(x)[0]` of a symbolic x is a symbolic number n. `tf.zeros((n, 3))`, `tf.tile(t, (n, 1))` and their
+like know which axis of which tensor n is the length of, and take the size from there when the program runs.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 from . import _core, dtypes
 from ._convert import is_symbol, number, numbers, reshape_to, shape_list, tensor
 
-_lengths: dict[int, tuple[Any, Any]] = {}  # id of a symbolic number -> (weak reference to it, ones of that length)
+_lengths: dict[int, tuple[Any, Any]] = {}  # id of the number -> (weak reference, ones)
 
 
 class Sizes(tuple):
-    """The shape of a symbolic tensor as `tf.shape` gives it: integers, and symbolic numbers where not known."""
+    """The shape of a symbolic tensor as `tf.shape` gives it: integers, symbolic numbers where not known."""
 
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
@@ -42,7 +42,7 @@ def _length(x: Any, axis: int) -> Any:
     order = [axis, *(i for i in range(len(x.shape)) if i != axis)]
     first = _core.stop_gradient(x if axis == 0 else _core.transpose(x, perm=order))
     # Numbers of [1, 2) cut to 1: the values of x, perhaps infinite, do not enter.
-    draws = _core.random_uniform(_SEED(), first, shape=[-1], low=1.0, high=2.0, dtype="float32")
+    draws = _core.random_uniform(_seed(), first, shape=[-1], low=1.0, high=2.0, dtype="float32")
     ones = _core.floor(draws)
     length = _core.cast(_core.reduce_sum(ones), dtype="int32")
     key = id(length)
@@ -50,7 +50,7 @@ def _length(x: Any, axis: int) -> Any:
     return length
 
 
-def _SEED() -> Any:  # noqa: N802
+def _seed() -> Any:
     return _core.tensor(np.zeros(2, np.int64))
 
 
@@ -113,7 +113,7 @@ def repeat(x: Any, size: Any, axis: int, inner: bool, name: str = "repeats") -> 
     place = axis + 1 if inner else axis
     many = reshape_to(x, [*shape[:place], 1, *shape[place:]])
     many = _core.add(many, _spread(size, place, len(shape) + 1, x.dtype.name, name))
-    return _core.reshape(many, shape=[-2] * axis + [-1] + [n for n in shape[axis + 1 :]])
+    return _core.reshape(many, shape=[-2] * axis + [-1] + list(shape[axis + 1 :]))
 
 
 def tile(x: Any, multiples: Any, name: str = "multiples") -> Any:
@@ -129,6 +129,13 @@ def count(size: Any, dtype: Any = "int32") -> Any:
     """0, 1, 2 and on, as many as a symbolic number says."""
     ones = _core.cast(_ones(size, "limit"), dtype=dtype)
     return _core.subtract(_core.cumsum(ones, axis=0), tensor(1, dtype))
+
+
+def split_rows(x: Any, first: Any, second: Any) -> Any:
+    """x of shape (first * second, ...) as (first, second, ...), both symbolic."""
+    ones = _core.add(zeros((first, second), "int32"), tensor(1, "int32"))
+    row, column = (_core.subtract(_core.cumsum(ones, axis=axis), tensor(1, "int32")) for axis in (0, 1))
+    return _core.gather(x, _core.add(_core.multiply(row, second), column), axis=0)
 
 
 def eye(rows: Any, columns: Any, dtype: Any) -> Any:
@@ -149,7 +156,7 @@ def drawn(op: Any, seed: Any, shape: Any, **attributes: Any) -> Any:
 
 
 def to_reshape(shape: Any) -> list:
-    """The shape for a reshape: None or -2 for the length of an axis, which stays, -1 for what was computed."""
+    """The shape for a reshape: None or -2 for the length of an axis, which stays, -1 for a computed one."""
     sizes = [-1 if is_symbol(size) and not _is_length(size) else size for size in shape]
     stays = -2 if any(not is_symbol(size) and size == -1 for size in sizes) else None
     return [stays if is_symbol(size) else size for size in sizes]

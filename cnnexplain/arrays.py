@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core
+from . import _core, _sizes
 from ._convert import (
     axes,
     axis_of,
@@ -63,7 +63,7 @@ def expand_dims(input: Any, axis: Any, name: str | None = None) -> Tensor:
     return reshape_to(x, [*sizes[:place], 1, *sizes[place:]])
 
 
-def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:
     """The same elements in another shape; -1 stands for what is left over.
 
     >>> import cnnexplain as tf
@@ -71,6 +71,8 @@ def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:  # noqa
     array([[1, 2],
            [3, 4]], dtype=int32)
     """
+    if _sizes.unknown(shape):
+        shape = _sizes.to_reshape(shape)
     if isinstance(shape, (list, tuple)) and None in list(shape):
         return reshape_to(
             _tensor(tensor), [None if length is None else number(length, "shape") for length in shape]
@@ -99,6 +101,8 @@ def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Tensor:
     array([[1, 2],
            [1, 2]], dtype=int32)
     """
+    if _sizes.unknown(shape):
+        return _sizes.broadcast_to(input, shape)
     return _core.broadcast_to(input, shape=shape_list(shape))
 
 
@@ -156,6 +160,8 @@ def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unst
     >>> [int(x) for x in tf.unstack([5, 6])]
     [5, 6]
     """
+    if isinstance(value, _sizes.Sizes):
+        return list(value)
     x = tensor(value)
     place = axis_of(axis, len(x.shape))
     count = x.shape[place] if x.shape[place] is not None else num
@@ -211,6 +217,8 @@ def tile(input: Any, multiples: Any, name: str | None = None) -> Tensor:
     >>> tf.tile([1, 2], [2]).numpy()
     array([1, 2, 1, 2], dtype=int32)
     """
+    if _sizes.unknown(multiples):
+        return _sizes.tile(input, multiples)
     return _core.tile(input, multiples=numbers(multiples, "multiples"))
 
 
@@ -225,6 +233,8 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
     if axis is None:
         x, axis = _core.reshape(x, shape=[-1]), 0
     place = axis_of(axis, len(x.shape))
+    if is_symbol(repeats):
+        return _sizes.repeat(x, repeats, place, True)
     counts = numbers(repeats, "repeats")
     if len(counts) == 1 and counts[0] >= 0:
         sizes = list(x.shape)
@@ -243,7 +253,7 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
 
 def pad(
     tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any = 0, name: str | None = None
-) -> Tensor:  # noqa: A002
+) -> Tensor:
     """With elements added before and after along each axis: `paddings` has a pair for each.
 
     >>> import cnnexplain as tf
@@ -303,7 +313,7 @@ def gather_nd(
     return _core.gather_nd(params, concat([*front, places], axis=-1))
 
 
-def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:  # noqa: A002
+def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
     """In reverse order along the given axes.
 
     >>> import cnnexplain as tf
@@ -334,7 +344,7 @@ def roll(input: Any, shift: Any, axis: Any, name: str | None = None) -> Tensor:
     return x
 
 
-def slice(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor:  # noqa: A001
+def slice(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor:
     """The block that starts at `begin` and has these sizes; -1: to the end."""
     return _core.slice(input_, begin=numbers(begin, "begin"), size=numbers(size, "size"))
 
@@ -376,7 +386,7 @@ def strided_slice(
     return tensor(input_)[tuple(item(i) for i in builtins.range(len(starts)))]
 
 
-def boolean_mask(tensor: Any, mask: Any, axis: int | None = None, name: str = "boolean_mask") -> Tensor:  # noqa: A002
+def boolean_mask(tensor: Any, mask: Any, axis: int | None = None, name: str = "boolean_mask") -> Tensor:
     """The elements where the mask holds. The mask must have values; gradients pass to the elements.
 
     >>> import cnnexplain as tf

@@ -1,8 +1,9 @@
-"""The command line: `cnnexplain demo | explain | train`, also as `python -m cnnexplain`."""
+"""The command line: `cnnexplain demo | explain | inspect | train`, also as `python -m cnnexplain`."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser().print_help()
         return 0
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever reads the output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, TypeError, OSError) as error:
         print(f"cnnexplain: {error}", file=sys.stderr)
         return 2
@@ -31,7 +37,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"cnnexplain {__version__}")
     commands = top.add_subparsers(dest="command", metavar="command")
 
-    demo = commands.add_parser("demo", help="write the lecture's figures, made with the shipped network")
+    demo = commands.add_parser(
+        "demo", help="write the lecture's figures, and with the extra [imagenet] photographs explained"
+    )
     demo.add_argument(
         "--output", metavar="DIR", default="cnnexplain-demo", help="folder for the PNG files (%(default)s)"
     )
@@ -55,12 +63,22 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--output", metavar="FILE", default="explanation.png", help=".png or .npz (%(default)s)")
     one.set_defaults(run=run_explain)
 
+    look = commands.add_parser(
+        "inspect",
+        help="say what a file of a model or of weights holds, and which explanations work on it",
+        description="Says what a file holds: .keras archives, HDF5 files of Keras (models or weights), .npz "
+        "files and state dicts of PyTorch. Nothing in the file is executed.",
+    )
+    look.add_argument("file", metavar="FILE", help="the file, or the folder of an unzipped archive")
+    look.add_argument("--json", action="store_true", help="print JSON")
+    look.set_defaults(run=run_inspect)
+
     train = commands.add_parser("train", help="train the lecture's network")
     train.add_argument("dataset", choices=["fashion-mnist"], help="what to train on")
     train.add_argument("--epochs", type=int, default=14, help="passes over the images (%(default)s)")
     train.add_argument("--seed", type=int, default=0, help="of weights and order (%(default)s)")
     train.add_argument(
-        "--output", metavar="FILE", default="lecture-network.npz", help="file for the weights (%(default)s)"
+        "--output", metavar="FILE", default="lecture-network.keras", help="file for the network (%(default)s)"
     )
     train.set_defaults(run=run_train)
     return top
@@ -95,6 +113,20 @@ def run_explain(options: argparse.Namespace) -> int:
     for text in e.warnings:
         print(f"note: {text}")
     print(f"written: {e.save(options.output)}")
+    return 0
+
+
+def run_inspect(options: argparse.Namespace) -> int:
+    """Prints what a file holds, for people or as JSON."""
+    from . import inspect
+
+    found = inspect.inspect(options.file)
+    if options.json:
+        import json
+
+        print(json.dumps(found, indent=1))
+    else:
+        print(inspect.text(found))
     return 0
 
 

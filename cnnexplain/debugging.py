@@ -104,7 +104,7 @@ def assert_all_finite(x: Any, message: str, name: str | None = None) -> Any:
     return check_numerics(x, message)
 
 
-def Assert(condition: Any, data: Any = None, summarize: int | None = None, name: str | None = None) -> None:  # noqa: N802
+def Assert(condition: Any, data: Any = None, summarize: int | None = None, name: str | None = None) -> None:
     """Raises ValueError with the data unless the condition holds."""
     if not np.asarray(values(condition, "condition")).all():
         raise ValueError(f"the condition does not hold. Received: {data}")

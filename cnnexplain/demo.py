@@ -1,17 +1,16 @@
-"""The shipped network and images, and the lecture's figures made from them without a network connection."""
+"""The shipped network and images, and the figures made from them without a network connection."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-_NETWORK = "lecture-network.npz"
+_NETWORK = "lecture-network.keras"
 _IMAGES = "fashion-mnist-500.npz"
 SHOWN = (0, 5, 9, 14)  # places among the shipped images
 
@@ -32,15 +31,10 @@ def load_network() -> Any:
     >>> load_network().count_params()
     98442
     """
-    from .train import lecture_network
+    from .keras.saving import load_model
 
-    arrays = _data(_NETWORK)
-    network = lecture_network()
-    for layer in network.layers:
-        if layer.get_weights():
-            layer.set_weights([arrays[f"{layer.name}/kernel"], arrays[f"{layer.name}/bias"]])
-    network.class_names = tuple(network_facts()["class_names"])
-    return network
+    with as_file(files("cnnexplain") / "data_files" / _NETWORK) as path:
+        return load_model(path)
 
 
 def network_facts() -> dict[str, Any]:
@@ -49,7 +43,10 @@ def network_facts() -> dict[str, Any]:
     >>> network_facts()["images"]
     60000
     """
-    return json.loads(str(_data(_NETWORK)["about"]))
+    from .keras.saving.archive import read_notes
+
+    with as_file(files("cnnexplain") / "data_files" / _NETWORK) as path:
+        return read_notes(path)["facts"]
 
 
 def load_test_images() -> tuple[np.ndarray, np.ndarray]:
@@ -89,18 +86,28 @@ def run(
 
 
 def figures(report: Callable[[str], Any] = print) -> list[tuple[str, Any]]:
-    """The figures by name: class activation maps, saliency, Grad-CAM, guided backpropagation, unpooling."""
+    """The figures by name: class activation maps, saliency, Grad-CAM, guided backpropagation, unpooling.
+
+    With the extra `cnnexplain[imagenet]` also photographs, seen by a network that knows ImageNet's classes.
+    """
+    from . import photographs
+
     network = load_network()
     images, labels = load_test_images()
     chosen = list(SHOWN)
     x, labels = images[chosen], labels[chosen]
-    return [
+    made = [
         ("class-activation-map", _cam(network, x, labels)),
         ("saliency", _saliency(network, x)),
         ("grad-cam", _grad_cam(network, x)),
         ("guided-backprop", _guided_backprop(network, x)),
         ("unpooling", _unpooling(report)),
     ]
+    if photographs.available():
+        made.append(("photographs", photographs.figure(report)))
+    else:
+        report("no photographs: pip install 'cnnexplain[imagenet]' adds a network that knows 1,000 classes")
+    return made
 
 
 def _cam(network: Any, x: np.ndarray, labels: np.ndarray) -> Any:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core
-from ._convert import TENSORS, dtype_name, filled, number, shape_list, tensor, values
-from .dtypes import TensorShape, as_dtype
+from . import _core, _sizes
+from ._convert import TENSORS, dtype_name, filled, is_symbol, number, shape_list, tensor, values
+from .dtypes import as_dtype
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -30,13 +31,14 @@ def convert_to_tensor(
     >>> tf.convert_to_tensor([1, 2])
     <tf.Tensor: shape=(2,), dtype=int32, numpy=array([1, 2], dtype=int32)>
     """
+    given: Any = value
     if isinstance(value, TENSORS):
         if dtype is not None and value.dtype != dtype:
             raise ValueError(
                 f"Tensor conversion requested dtype {dtype_name(dtype)} for Tensor with dtype "
                 f"{value.dtype.name}: use cast"
             )
-        return _core.identity(value) if isinstance(value, _core.Variable) else value
+        return _core.identity(value) if isinstance(value, _core.Variable) else given
     if isinstance(value, (str, bytes)):
         raise TypeError(f"strings are not tensors here: keep them in Python lists. Received: {value!r}")
     if dtype is None:
@@ -75,8 +77,9 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     >>> tf.cast([1.7, -3.0, 300.0], tf.uint8).numpy()
     array([  1,   0, 255], dtype=uint8)
     """
+    given: Any = x
     if isinstance(x, _core.Tensor) and x.dtype == dtype:
-        return x
+        return given
     if getattr(x, "dtype", None) == np.float16 and isinstance(x, (np.ndarray, np.generic)):
         x = x.astype(np.float32)
     return _core.cast(x, dtype=dtype_name(dtype))
@@ -124,11 +127,15 @@ def zeros(shape: Any, dtype: Any = "float32", name: str | None = None, layout: A
     >>> tf.zeros((2, 3)).shape
     TensorShape([2, 3])
     """
+    if _sizes.unknown(shape):
+        return _sizes.zeros(shape, dtype_name(dtype))
     return filled(0, shape_list(shape), dtype)
 
 
 def ones(shape: Any, dtype: Any = "float32", name: str | None = None, layout: Any = None) -> Tensor:
     """Ones."""
+    if _sizes.unknown(shape):
+        return _sizes.filled(1, shape, dtype_name(dtype))
     return filled(1, shape_list(shape), dtype)
 
 
@@ -139,6 +146,8 @@ def fill(dims: Any, value: Any, name: str | None = None, layout: Any = None) -> 
     >>> tf.fill([3], 2.5).numpy()
     array([2.5, 2.5, 2.5], dtype=float32)
     """
+    if _sizes.unknown(dims):
+        return _sizes.broadcast_to(value, dims, "dims")
     return _core.broadcast_to(tensor(value), shape=shape_list(dims, "dims"))
 
 
@@ -175,6 +184,8 @@ def eye(
     array([[1., 0.],
            [0., 1.]], dtype=float32)
     """
+    if batch_shape is None and (is_symbol(num_rows) or is_symbol(num_columns)):
+        return _sizes.eye(num_rows, num_rows if num_columns is None else num_columns, dtype_name(dtype))
     rows = number(num_rows, "num_rows")
     columns = rows if num_columns is None else number(num_columns, "num_columns")
     square = _core.tensor(np.eye(rows, columns), dtype_name(dtype))
@@ -196,6 +207,8 @@ def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name
     """
     if limit is None:
         start, limit = 0, start
+    if is_symbol(limit) and not is_symbol(start) and (start, delta) == (0, 1):
+        return _sizes.count(limit, dtype_name(dtype or "int32"))
     ends = [tensor(value) for value in (start, limit, delta)]
     if dtype is None:
         order = ["int32", "int64", "float32", "float64"]
@@ -263,20 +276,18 @@ def is_tensor(x: Any) -> bool:
     return isinstance(x, TENSORS)
 
 
-def shape(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
-    """The sizes of a tensor as an int32 tensor; of a symbolic tensor a tuple, None where a size is not known
-    yet.
+def shape(input: Any, out_type: Any = None, name: str | None = None) -> Any:
+    """The sizes of a tensor as an int32 tensor; of a symbolic tensor a tuple, with a symbolic number for
+    every size that is not known yet.
 
     >>> import cnnexplain as tf
     >>> tf.shape(tf.zeros((2, 3))).numpy()
     array([2, 3], dtype=int32)
     """
-    sizes = tensor(input).shape
-    return (
-        TensorShape(sizes)
-        if None in sizes
-        else _core.tensor(np.array(sizes, np.int64), dtype_name(out_type or "int32"))
-    )
+    x = tensor(input)
+    if None in x.shape:
+        return _sizes.sizes(x)
+    return _core.tensor(np.array(x.shape, np.int64), dtype_name(out_type or "int32"))
 
 
 def shape_n(input: Sequence[Any], out_type: Any = None, name: str | None = None) -> list[Any]:
@@ -291,11 +302,10 @@ def rank(input: Any, name: str | None = None) -> Tensor:
 
 def size(input: Any, out_type: Any = None, name: str | None = None) -> Tensor:
     """The number of elements, an int32 tensor."""
-    sizes = tensor(input).shape
+    x = tensor(input)
+    sizes = x.shape
     if None in sizes:
-        raise ValueError(
-            f"the size of a symbolic tensor with unknown dimensions is not known. Received: shape={sizes}"
-        )
+        return _core.cast(math.prod(_sizes.sizes(x)), dtype=dtype_name(out_type or "int32"))
     return _core.tensor(sizes.num_elements(), dtype_name(out_type or "int32"))
 
 

@@ -53,7 +53,7 @@ UniqueWithCounts = namedtuple("UniqueWithCounts", ("y", "idx", "count"))
 
 def top_k(
     input: Any, k: Any = 1, sorted: bool = True, index_type: Any = "int32", name: str | None = None
-) -> TopK:  # noqa: A002
+) -> TopK:
     """The k greatest along the last axis, from the greatest down, and their places. Gradients pass to the
     values.
 

@@ -99,7 +99,8 @@ def new_figure(
         return pyplot.figure(figsize=size, layout=layout)
     figure = Figure(figsize=size, layout=layout)
     FigureCanvasAgg(figure)
-    # IPython asks objects for this method; for matplotlib's figures it knows a way only once pyplot is imported.
+    # IPython asks objects for this method; for matplotlib's figures it knows a way only once pyplot is
+    # imported.
     figure._repr_png_ = functools.partial(png, figure)  # type: ignore[attr-defined]
     return figure
 
@@ -205,6 +206,19 @@ def bare_image(axes: Axes, array: np.ndarray, **options: Any) -> Any:
     axes.set_xticks([])
     axes.set_yticks([])
     return axes.imshow(array, aspect="equal", interpolation="nearest", **options)
+
+
+def probabilities(axes: Axes, classes: Sequence[tuple[str, float]]) -> None:
+    """Names and probabilities as bars, the first at the top, the names on the bars."""
+    places = list(range(len(classes)))
+    axes.barh(places, [value for _, value in classes], height=0.92, color="tab:orange", alpha=0.55)
+    for place, (name, value) in zip(places, classes, strict=True):
+        axes.text(0.02, place, f"{name} {value:.2f}", va="center", fontsize="small")
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_box_aspect(1)
+    axes.set_xticks([])
+    axes.set_yticks([])
 
 
 def bar(axes: Axes, image: Any) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core, _names
-from ._convert import dtype_name, number, shape_list, tensor, values
+from ._convert import dtype_name, number, tensor, values
+from ._sizes import drawn
 from .tensor import Variable
 
 if TYPE_CHECKING:
@@ -198,9 +199,9 @@ def _scaled(unit: Any, scale: Any, shift: Any, dtype: str) -> Any:
 
 
 def _normal(op: Any, seed: Any, shape: Any, mean: Any, stddev: Any, dtype: Any) -> Any:
-    sizes, kind = shape_list(shape), _float(dtype)
+    kind = _float(dtype)
     return _scaled(
-        lambda scale, shift: op(seed, shape=sizes, mean=shift, stddev=scale, dtype=kind), stddev, mean, kind
+        lambda scale, shift: drawn(op, seed, shape, mean=shift, stddev=scale, dtype=kind), stddev, mean, kind
     )
 
 
@@ -234,22 +235,22 @@ def truncated_normal(
 
 
 def _uniform(seed: Any, shape: Any, minval: Any, maxval: Any, dtype: Any) -> Any:
-    sizes, kind = shape_list(shape), dtype_name(dtype)
+    kind = dtype_name(dtype)
     if kind in ("int32", "int64"):
         if maxval is None:
             raise ValueError("`maxval` must be given for whole numbers. Received: maxval=None")
         low, high = number(minval, "minval"), number(maxval, "maxval")
         if low >= high:
             raise ValueError(f"`maxval` must be greater than `minval`. Received: minval={low}, maxval={high}")
-        unit = _core.random_uniform(seed, shape=sizes, low=0.0, high=1.0, dtype="float64")
+        unit = drawn(_core.random_uniform, seed, shape, low=0.0, high=1.0, dtype="float64")
         whole = _core.floor(_core.multiply(unit, float(high - low)))
         return _core.add(_core.cast(whole, dtype=kind), tensor(low, kind))
     top = 1.0 if maxval is None else maxval
     kind = _float(kind)
     if np.ndim(minval) == 0 and np.ndim(top) == 0:
-        return _core.random_uniform(seed, shape=sizes, low=float(minval), high=float(top), dtype=kind)
+        return drawn(_core.random_uniform, seed, shape, low=float(minval), high=float(top), dtype=kind)
     least, most = tensor(minval, kind), tensor(top, kind)
-    unit = _core.random_uniform(seed, shape=sizes, low=0.0, high=1.0, dtype=kind)
+    unit = drawn(_core.random_uniform, seed, shape, low=0.0, high=1.0, dtype=kind)
     return _core.add(_core.multiply(unit, _core.subtract(most, least)), least)
 
 

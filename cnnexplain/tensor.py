@@ -10,8 +10,8 @@ import numpy as np
 from . import _core
 from .dtypes import COMPUTE, TensorShape
 
-# Set by keras/tracing.py: called with (variable, symbol) when a symbol is assigned; False: no trace took it.
-symbolic_assign: Callable[[Any, Any], bool | None] | None = None
+# Set by keras/tracing.py: called with (variable, value) before a value is assigned; True: a trace took it.
+symbolic_assign: Callable[[Any, Any], bool] | None = None
 
 
 class Reference:
@@ -198,7 +198,7 @@ class Variable(_Common, _core.Variable):
         _core.Variable.__init__(self, initial_value, trainable is not False, dtype)
         if shape is not None and not self.shape.is_compatible_with(shape):
             raise ValueError(f"`initial_value` must have shape {tuple(shape)}. Received: shape={self.shape}")
-        self.name = name or "Variable"
+        self.name = f"{name or 'Variable'}:0"
         self.constraint = constraint
 
     @property
@@ -212,10 +212,10 @@ class Variable(_Common, _core.Variable):
 
     def assign(self, value: Any, use_locking: bool = False, name: Any = None, read_value: bool = True) -> Any:
         """Replaces the value. Shapes must be equal; returns the variable."""
-        if isinstance(value, _core.Symbol):
-            if symbolic_assign is None or symbolic_assign(self, value) is False:
-                raise TypeError("a Variable cannot be assigned a symbolic tensor outside a layer's call")
+        if symbolic_assign is not None and symbolic_assign(self, value):
             return self
+        if isinstance(value, _core.Symbol):
+            raise TypeError("a Variable cannot be assigned a symbolic tensor outside a layer's call")
         return _core.Variable.assign(self, value)
 
     def assign_add(

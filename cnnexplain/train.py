@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,7 +53,7 @@ def train_fashion_mnist(
     Args:
         epochs: passes over the images.
         seed: of the weights, of the order of the images and of what is flipped.
-        output: an .npz file for the weights and how they came about; None writes none.
+        output: a .keras file for the network and how it came about; None writes none.
         report: is given a line of text per epoch.
 
     Returns:
@@ -114,12 +112,10 @@ def train_fashion_mnist(
 
 
 def save_network(network: Any, facts: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Float32 arrays "conv2d/kernel", "conv2d/bias", ..., and the facts as JSON text under "about"."""
-    arrays: dict[str, Any] = {}
-    for layer in network.layers:
-        for name, weight in zip(("kernel", "bias"), layer.get_weights(), strict=False):
-            arrays[f"{layer.name}/{name}"] = np.asarray(weight, np.float32)
-    np.savez_compressed(Path(path), **arrays, about=np.array(json.dumps(facts, indent=1)))
+    """Writes the network, its classes and the facts, without the optimizer's state."""
+    network.class_names = tuple(facts["class_names"])
+    network.facts = facts
+    network.save(path, include_optimizer=False)
 
 
 def select_images(images: np.ndarray, labels: np.ndarray, count: int = 500) -> tuple[np.ndarray, np.ndarray]:

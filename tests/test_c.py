@@ -42,9 +42,8 @@ def library() -> dict[str, str]:
 def engine(tmp_path_factory) -> list[Path]:
     """Object files of everything in the core that never sees Python."""
     folder = tmp_path_factory.mktemp("engine")
-    sources = [
-        path for part in ("core", "kernels", "ops", "program") for path in (ROOT / "csrc" / part).glob("*.c")
-    ]
+    floors = ("core", "kernels", "ops", "program", "explain")
+    sources = [path for part in floors for path in (ROOT / "csrc" / part).glob("*.c")]
     objects = [folder / f"{path.parent.name}_{path.stem}.o" for path in sources]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         list(
@@ -63,3 +62,12 @@ def test_in_c(source: Path, engine: list[Path], tmp_path: Path) -> None:
         [program], capture_output=True, text=True, timeout=600, env={**os.environ, **library()}
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(shutil.which("nm") is None, reason="no nm")
+def test_exported_names_start_with_cx(engine: list[Path]) -> None:
+    for path in engine:
+        listed = subprocess.run(["nm", "-g", "--defined-only", path], capture_output=True, text=True).stdout
+        names = [line.split()[-1].lstrip("_") for line in listed.splitlines() if line.strip()]
+        wrong = [name for name in names if not name.startswith(("cx_", "odr_asan", "gcov"))]
+        assert names and not wrong, f"{path.stem} exports {', '.join(wrong)}"

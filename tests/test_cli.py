@@ -14,9 +14,11 @@ import pytest
 from PIL import Image
 
 import cnnexplain as cx
-from cnnexplain import cli, demo, train
+from cnnexplain import cli, demo, photographs, train
+from cnnexplain.keras.saving.archive import read_notes
 
 FIGURES = ["class-activation-map", "saliency", "grad-cam", "guided-backprop", "unpooling"]
+FIGURES += ["photographs"] if photographs.available() else []
 
 
 def run(*arguments):
@@ -81,7 +83,7 @@ class TestShipped:
             path.name: path.stat().st_size
             for path in demo.files("cnnexplain").joinpath("data_files").iterdir()
         }
-        assert sizes["lecture-network.npz"] < 450_000 and sizes["fashion-mnist-500.npz"] < 500_000
+        assert sizes["lecture-network.keras"] < 450_000 and sizes["fashion-mnist-500.npz"] < 500_000
 
     def test_network(self):
         network = demo.load_network()
@@ -186,8 +188,8 @@ class TestCommands:
         assert run("--version").stdout == f"cnnexplain {cx.__version__}\n"
         for arguments in ((), ("--help",)):
             text = run(*arguments).stdout
-            assert all(name in text for name in ("demo", "explain", "train"))
-            assert not any(name in text for name in ("inspect", "draw", "compare", "bench", "evaluate"))
+            assert all(name in text for name in ("demo", "explain", "inspect", "train"))
+            assert not any(name in text for name in ("draw", "compare", "bench", "evaluate"))
 
     def test_unknown_commands(self, capsys):
         for arguments in (["paint"], ["train", "cifar"], ["explain"]):
@@ -201,16 +203,14 @@ class TestTrain:
         images, labels = shipped_bytes()
         fake = ((images, labels), (images[:100], labels[:100]))
         monkeypatch.setattr("cnnexplain.keras.datasets.fashion_mnist.load_data", lambda: fake)
-        out = str(tmp_path / "network.npz")
+        out = str(tmp_path / "network.keras")
         assert cli.main(["train", "fashion-mnist", "--epochs", "3", "--seed", "4", "--output", out]) == 0
         text = capsys.readouterr().out
         assert "epoch 3/3: " in text and "accuracy on 100 test images" in text and f"written: {out}" in text
-        with np.load(out) as arrays:
-            facts = json.loads(str(arrays["about"]))
-            assert (
-                arrays["conv2d_3/kernel"].shape == (3, 3, 64, 128)
-                and arrays["dense/bias"].dtype == np.float32
-            )
+        network = cx.keras.models.load_model(out)
+        assert network.get_layer("conv2d_3").kernel.shape == (3, 3, 64, 128) and network.optimizer is None
+        facts = network.facts
+        assert list(network.class_names) == facts["class_names"] and facts == read_notes(out)["facts"]
         assert facts["epochs"] == 3 and facts["seed"] == 4 and facts["images"] == 500
         assert facts["test_accuracy"] > 0.3
 

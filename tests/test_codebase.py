@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -21,14 +20,20 @@ C_FLOORS = {
     "explain": {"core", "ops"},
     "py": {"core", "kernels", "ops", "program", "explain"},
 }
-# Parts of the package from the ground up; whatever is not named here is of the second floor.
+# Parts of the package from the ground up; whatever is not named here is of the empty floor.
 FLOORS = [
-    {"_core", "_names", "dtypes", "version"},
+    {"_core", "_names", "dtypes", "errors", "version"},
+    {"config", "ops", "tensor"},
+    {"_convert", "tape"},
     set(),
+    {"math"},
+    {"linalg"},
+    {"data", "image", "io", "nn"},
     {"plot"},
     {"keras"},
     {"explain"},
-    {"train", "demo"},
+    {"train", "photographs", "inspect"},
+    {"demo"},
     {"cli", "__main__"},
 ]
 
@@ -59,7 +64,7 @@ def test_c_includes_only_downward(path):
 
 
 def floor_of(part: str) -> int:
-    return next((level for level, parts in enumerate(FLOORS) if part in parts), 1)
+    return next((level for level, parts in enumerate(FLOORS) if part in parts), FLOORS.index(set()))
 
 
 def imported(path: Path) -> set[str]:
@@ -95,20 +100,6 @@ def test_python_imports_only_downward(path):
     assert not above, f"{'.'.join(parts)} must not import {', '.join(above)}"
 
 
-def test_exported_names_of_the_core_start_with_cx(tmp_path):
-    if not (shutil.which("cc") and shutil.which("nm")):
-        pytest.skip("needs a C compiler and nm")
-    for path in c_files():
-        if path.suffix != ".c" or path.parent.name == "py":
-            continue
-        target = tmp_path / "file.o"
-        subprocess.run(["cc", "-std=c11", "-pthread", "-c", path, "-o", target], check=True)
-        listed = subprocess.run(["nm", "-g", "--defined-only", target], capture_output=True, text=True).stdout
-        names = [line.split()[-1].lstrip("_") for line in listed.splitlines() if line.strip()]
-        wrong = [name for name in names if not name.startswith(("cx_", "odr_asan", "gcov"))]
-        assert not wrong, f"{name_of(path)} exports {', '.join(wrong)}"
-
-
 def test_no_file_names_a_place_on_somebody_s_machine():
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -121,9 +112,10 @@ def test_no_file_names_a_place_on_somebody_s_machine():
     home = re.compile(r"(?<![\w.$}])/(?:home|root|Users|work|tmp|mnt|scratch)/\w")
     wrong = []
     for path in map(ROOT.joinpath, listed.stdout.splitlines()):
-        if path.suffix in (".npz", ".png") or not path.is_file():
-            continue
-        for number, line in enumerate(path.read_text().splitlines(), 1):
+        content = path.read_bytes() if path.is_file() else b""
+        if b"\0" in content:
+            continue  # not text
+        for number, line in enumerate(content.decode().splitlines(), 1):
             if home.search(line):
                 wrong.append(f"{name_of(path)}:{number}: {line.strip()[:80]}")
     assert not wrong, "\n".join(wrong)

@@ -260,8 +260,8 @@ class TestThreads:
         program = """
 import os, signal, threading, time
 import cnnexplain as tf
-from cnnexplain.data import ahead
-ahead.PATIENCE = 0.1
+from cnnexplain.data import threads
+threads.PATIENCE = 0.1
 released = threading.Event()
 def function(x):
     if int(x) < 3:

@@ -1,4 +1,4 @@
-"""Plants each fault of mutants.py in a copy of the core: test_ops.py must fail. Run: pytest -m mutants"""
+"""Plants each fault of mutants.py in a copy of the core: its tests must fail. Run: pytest -m mutants"""
 
 from __future__ import annotations
 
@@ -23,14 +23,12 @@ def build(tree: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def results_of(op: str, tree: Path) -> subprocess.CompletedProcess[str]:
-    """Runs the part of test_ops.py that is about one op, in the copy."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "tests/test_ops.py"]
-    selected = f"{op}- or {op}]"
+def results_of(tests: str, tree: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a file of tests, or the part of test_ops.py that is about one op, in the copy."""
+    chosen = [tests] if tests.endswith(".py") else ["tests/test_ops.py", "-k", f"{tests}- or {tests}]"]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *chosen]
     environment = {**os.environ, "PYTHONPATH": str(tree)}
-    return subprocess.run(
-        [*command, "-k", selected], cwd=tree, capture_output=True, text=True, env=environment, timeout=300
-    )
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, env=environment, timeout=300)
 
 
 @pytest.fixture(scope="module")

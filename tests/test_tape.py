@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from finite_differences import slope
 
 from cnnexplain import _core as cx
 from cnnexplain.tape import GradientTape, UnconnectedGradients
@@ -21,19 +22,6 @@ def rand(*shape):
 
 def close(t, want, tolerance=1e-10):
     np.testing.assert_allclose(np.asarray(t), want, rtol=tolerance, atol=tolerance)
-
-
-def slope(f, x, h=1e-6):
-    """Central differences of the number f() by each element of x, which f reads."""
-    g = np.zeros_like(x)
-    for i in np.ndindex(x.shape):
-        old = x[i]
-        x[i] = old + h
-        up = f()
-        x[i] = old - h
-        g[i] = (up - f()) / (2 * h)
-        x[i] = old
-    return g
 
 
 def watched(tape, array):

@@ -182,7 +182,7 @@ def test_repr_and_format():
     assert repr(rows).startswith(
         "<tf.Tensor: shape=(2, 2), dtype=int32, numpy=\narray([[1, 2],\n       [3, 4]]"
     )
-    assert repr(Variable(1.0, name="w")) == "<tf.Variable 'w' shape=() dtype=float32, numpy=1.0>"
+    assert repr(Variable(1.0, name="w")) == "<tf.Variable 'w:0' shape=() dtype=float32, numpy=1.0>"
     assert "shape=(None, 3)" in repr(cx.symbol((None, 3)))
 
 
@@ -232,7 +232,7 @@ def test_pickle_copy_weakref():
     v = Variable([1.0, 2.0], trainable=False, name="w")
     v.path = "a/w"
     for twin in (pickle.loads(pickle.dumps(v)), copy.deepcopy(v), copy.copy(v)):
-        assert twin.name == "w" and twin.path == "a/w" and not twin.trainable
+        assert twin.name == "w:0" and twin.path == "a/w" and not twin.trainable
         twin.assign([5, 6])
         same(v, np.float32([1, 2]))
     r = weakref.ref(t)
@@ -493,7 +493,7 @@ def test_shapes():
 def test_variable():
     v = Variable([1.0, 2.0], name="w")
     assert (
-        isinstance(v, cx.Variable) and not isinstance(v, Tensor) and v.trainable and v.name == v.path == "w"
+        isinstance(v, cx.Variable) and not isinstance(v, Tensor) and v.trainable and v.name == v.path == "w:0"
     )
     assert v.assign([3, 4]) is v
     v.assign_add([1.0, 1.0]), v.assign_sub(0.5)

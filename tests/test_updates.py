@@ -156,6 +156,33 @@ def test_gradients_that_are_no_numbers_stay_so():
         assert np.isnan(v.numpy()[0])
 
 
+def test_a_list_of_decays_that_empties_itself():
+    class Emptying:
+        def __float__(self):
+            decay.clear()
+            return 0.5
+
+    v, g = [cx.Variable([1.0]), cx.Variable([1.0])], _core.symbol((1,))
+    decay = [Emptying(), 0.25]
+    loss = _core.reduce_sum(_core.multiply(_core.multiply(g, v[0]), v[1]))
+    fed = [_core.tensor(np.ones(1, np.float32))]
+    with pytest.raises((IndexError, TypeError)):
+        _core.Program([g], [loss]).train_step(
+            fed, loss, v, "sgd", {"learning_rate": 0.5}, [[], []], 1, decay=decay
+        )
+
+
+def test_an_infinite_norm_leaves_no_number():
+    v = cx.Variable([1.0, 1.0])
+    g = _core.symbol((2,))
+    loss = _core.reduce_sum(_core.multiply(g, v))
+    fed = [_core.tensor(np.array([np.inf, 1.0], np.float32))]
+    _core.Program([g], [loss]).train_step(
+        fed, loss, [v], "sgd", {"learning_rate": 0.5}, [[]], 1, clip={"global_clipnorm": 1.0}
+    )
+    assert np.isnan(v.numpy()).all()
+
+
 def test_clip_and_decay_are_checked():
     v = cx.Variable([1.0])
     g = _core.symbol((1,))

@@ -19,9 +19,9 @@ import numpy as np
 from .. import _names
 from .._convert import dtype_name, number
 from ..module import TensorSpec
-from .ahead import noted
 from .elements import kept, leaves, map_leaves
 from .pipeline import INFINITE, UNKNOWN
+from .threads import add_note
 from .transforming import Transforming
 
 AUTOTUNE = -1
@@ -133,7 +133,7 @@ class Dataset(Transforming):
                     else:
                         element = map_leaves(typed, spec, tuple(item) if isinstance(spec, tuple) else item)
                 except Exception as error:
-                    noted(error, f"in `generator`, element {index} of the dataset")
+                    add_note(error, f"in `generator`, element {index} of the dataset")
                     raise
                 yield element
 
@@ -275,10 +275,5 @@ def _map_types(types: Any, shapes: Any) -> Any:
     return TensorSpec(shapes, types)
 
 
-__all__ = _names.defined(__name__) + [
-    "AUTOTUNE",
-    "INFINITE_CARDINALITY",
-    "UNKNOWN_CARDINALITY",
-    "experimental",
-]
+__all__ = ["AUTOTUNE", "Dataset", "INFINITE_CARDINALITY", "Options", "UNKNOWN_CARDINALITY", "experimental"]
 __getattr__ = _names.missing(__name__)

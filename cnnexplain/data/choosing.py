@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from .._convert import number
 from ..random import order
-from .ahead import ahead
 from .elements import shown
 from .pipeline import INFINITE, UNKNOWN, Pipeline, at_least, called
+from .threads import prefetched
+
+if TYPE_CHECKING:
+    from . import Dataset
 
 
 class Choosing(Pipeline):
@@ -24,7 +27,7 @@ class Choosing(Pipeline):
         seed: Any = None,
         reshuffle_each_iteration: bool | None = True,
         name: str | None = None,
-    ) -> Any:
+    ) -> Dataset:
         """In random order: each element is drawn from a buffer of the next `buffer_size`.
 
         Args:
@@ -53,7 +56,7 @@ class Choosing(Pipeline):
 
         return self._chosen(self._counted(make), self._count)
 
-    def repeat(self, count: Any = None, name: str | None = None) -> Any:
+    def repeat(self, count: Any = None, name: str | None = None) -> Dataset:
         """Again and again; without a count for ever."""
         times = -1 if count is None else number(count, "count")
 
@@ -72,15 +75,15 @@ class Choosing(Pipeline):
         )
         return self._chosen(make, total)
 
-    def take(self, count: Any, name: str | None = None) -> Any:
+    def take(self, count: Any, name: str | None = None) -> Dataset:
         """The first `count` elements; -1: all."""
         n = number(count, "count")
         if n < 0:
-            return self
+            return cast("Dataset", self)
         total = n if self._count == INFINITE else min(n, self._count) if self._count >= 0 else UNKNOWN
         return self._chosen(lambda: itertools.islice(self._make(), n), total)
 
-    def skip(self, count: Any, name: str | None = None) -> Any:
+    def skip(self, count: Any, name: str | None = None) -> Dataset:
         """Without the first `count` elements; -1: without all."""
         n = number(count, "count")
         if n < 0:
@@ -88,7 +91,7 @@ class Choosing(Pipeline):
         total = max(self._count - n, 0) if self._count >= 0 else self._count
         return self._chosen(lambda: itertools.islice(self._make(), n, None), total)
 
-    def shard(self, num_shards: Any, index: Any, name: str | None = None) -> Any:
+    def shard(self, num_shards: Any, index: Any, name: str | None = None) -> Dataset:
         """Every num_shards-th element, starting at `index`."""
         step, first = at_least(num_shards, "num_shards", 1), at_least(index, "index", 0)
         if first >= step:
@@ -98,7 +101,7 @@ class Choosing(Pipeline):
         total = max(self._count - first + step - 1, 0) // step if self._count >= 0 else self._count
         return self._chosen(lambda: itertools.islice(self._make(), first, None, step), total)
 
-    def filter(self, predicate: Callable, name: str | None = None) -> Any:
+    def filter(self, predicate: Callable, name: str | None = None) -> Dataset:
         """The elements for which the predicate holds."""
 
         def make() -> Iterator[Any]:
@@ -107,7 +110,7 @@ class Choosing(Pipeline):
         count = INFINITE if self._count == INFINITE else UNKNOWN
         return self._new(make, count, partial=self._partial, spec=self._spec)
 
-    def take_while(self, predicate: Callable, name: str | None = None) -> Any:
+    def take_while(self, predicate: Callable, name: str | None = None) -> Dataset:
         """The elements before the first for which the predicate does not hold."""
 
         def make() -> Iterator[Any]:
@@ -115,7 +118,7 @@ class Choosing(Pipeline):
 
         return self._new(make, UNKNOWN, partial=self._partial, spec=self._spec)
 
-    def unique(self, name: str | None = None) -> Any:
+    def unique(self, name: str | None = None) -> Dataset:
         """Each of the elements, which are scalars or text, when it comes for the first time."""
 
         def make() -> Iterator[Any]:
@@ -128,10 +131,10 @@ class Choosing(Pipeline):
 
         return self._new(make, UNKNOWN, spec=self._spec)
 
-    def cache(self, filename: str = "", name: str | None = None) -> Any:
+    def cache(self, filename: str = "", name: str | None = None) -> Dataset:
         """Keeps the elements in memory when they have been made once. Files are not written."""
         if self._rows is not None:
-            return self
+            return cast("Dataset", self)
         kept: list[Any] = []
         done = [False]
 
@@ -147,7 +150,7 @@ class Choosing(Pipeline):
 
         return self._chosen(make, self._count)
 
-    def prefetch(self, buffer_size: Any, name: str | None = None) -> Any:
+    def prefetch(self, buffer_size: Any, name: str | None = None) -> Dataset:
         """The same elements; when they are slow to make, a thread makes the next ones meanwhile.
 
         Args:
@@ -155,20 +158,20 @@ class Choosing(Pipeline):
         """
         size = number(buffer_size, "buffer_size")
         if size == 0 or self._rows is not None:
-            return self
+            return cast("Dataset", self)
         size = 2 if size < 0 else size
         return self._chosen(
-            self._counted(lambda iteration: ahead(self._make(), size, iteration)), self._count
+            self._counted(lambda iteration: prefetched(self._make(), size, iteration)), self._count
         )
 
-    def concatenate(self, dataset: Any, name: str | None = None) -> Any:
+    def concatenate(self, dataset: Any, name: str | None = None) -> Dataset:
         """These elements, then those of another dataset."""
         counts = (self._count, dataset._count)
         total = INFINITE if INFINITE in counts else UNKNOWN if UNKNOWN in counts else sum(counts)
         partial = self._partial or dataset._partial
         return self._new(lambda: itertools.chain(self._items(), dataset._items()), total, partial=partial)
 
-    def apply(self, transformation_func: Callable[[Any], Any]) -> Any:
+    def apply(self, transformation_func: Callable[[Any], Any]) -> Dataset:
         """transformation_func of this dataset."""
         return transformation_func(self)
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._convert import number
-from .ahead import noted, side_by_side, width_of
 from .choosing import Choosing
 from .elements import joined, kept, leaves, map_leaves, padded, shown
 from .pipeline import INFINITE, UNKNOWN, at_least, called
+from .threads import add_note, parallel_map, width_of
+
+if TYPE_CHECKING:
+    from . import Dataset
 
 
 class Transforming(Choosing):
@@ -27,7 +30,7 @@ class Transforming(Choosing):
         synchronous: bool | None = None,
         use_unbounded_threadpool: bool = False,
         name: str | None = None,
-    ) -> Any:
+    ) -> Dataset:
         """map_func of each element; the items of a tuple are its arguments.
 
         A random function draws anew for every element and iteration.
@@ -50,17 +53,17 @@ class Transforming(Choosing):
             try:
                 return kept(called(map_func, shown(item)))
             except Exception as error:
-                noted(error, f"in `map_func`, element {index} of the dataset")
+                add_note(error, f"in `map_func`, element {index} of the dataset")
                 raise
 
         def make(iteration: int) -> Iterator[Any]:
             if width > 1:
-                return side_by_side(self._items(), call, width, deterministic is not False, iteration)
+                return parallel_map(self._items(), call, width, deterministic is not False, iteration)
             return itertools.starmap(call, enumerate(self._items()))
 
         return self._new(self._counted(make), self._count, partial=self._partial)
 
-    def flat_map(self, map_func: Callable, name: str | None = None) -> Any:
+    def flat_map(self, map_func: Callable, name: str | None = None) -> Dataset:
         """The elements of the datasets that map_func makes of each element, one after the other."""
 
         def make() -> Iterator[Any]:
@@ -77,7 +80,7 @@ class Transforming(Choosing):
         num_parallel_calls: Any = None,
         deterministic: bool | None = None,
         name: str | None = None,
-    ) -> Any:
+    ) -> Dataset:
         """The elements of the datasets that map_func makes, a block of each of `cycle_length` in turn."""
         width = 2 if cycle_length is None or cycle_length < 1 else int(cycle_length)
         block = 1 if block_length is None else at_least(block_length, "block_length", 1)
@@ -96,7 +99,7 @@ class Transforming(Choosing):
 
         return self._new(make, UNKNOWN)
 
-    def enumerate(self, start: Any = 0, name: str | None = None) -> Any:
+    def enumerate(self, start: Any = 0, name: str | None = None) -> Dataset:
         """Pairs (number, element), counted from `start`."""
         first = number(start, "start")
 
@@ -107,7 +110,7 @@ class Transforming(Choosing):
 
         return self._new(make, self._count)
 
-    def scan(self, initial_state: Any, scan_func: Callable, name: str | None = None) -> Any:
+    def scan(self, initial_state: Any, scan_func: Callable, name: str | None = None) -> Dataset:
         """The outputs of scan_func(state, element) -> (state, output), starting with initial_state."""
 
         def make() -> Iterator[Any]:
@@ -125,7 +128,7 @@ class Transforming(Choosing):
         num_parallel_calls: Any = None,
         deterministic: bool | None = None,
         name: str | None = None,
-    ) -> Any:
+    ) -> Dataset:
         """Elements joined along a new first axis, `batch_size` at a time.
 
         Args:
@@ -150,7 +153,7 @@ class Transforming(Choosing):
         padding_values: Any = None,
         drop_remainder: bool = False,
         name: str | None = None,
-    ) -> Any:
+    ) -> Dataset:
         """Elements of several sizes joined along a new first axis, filled up to the greatest.
 
         Args:
@@ -185,7 +188,7 @@ class Transforming(Choosing):
                 try:
                     yield join(chunk)
                 except ValueError as error:
-                    noted(error, f"in batch {batch} of the dataset")
+                    add_note(error, f"in batch {batch} of the dataset")
                     raise
 
         total = (
@@ -195,7 +198,7 @@ class Transforming(Choosing):
         result._batch_size = n
         return result
 
-    def unbatch(self, name: str | None = None) -> Any:
+    def unbatch(self, name: str | None = None) -> Dataset:
         """The slices of each element along its first axis."""
 
         def make() -> Iterator[Any]:
@@ -208,7 +211,7 @@ class Transforming(Choosing):
             count = self._count * self._batch_size
         return self._new(make, count)
 
-    def rebatch(self, batch_size: Any, drop_remainder: bool = False, name: str | None = None) -> Any:
+    def rebatch(self, batch_size: Any, drop_remainder: bool = False, name: str | None = None) -> Dataset:
         """The slices of the batches in batches of another size."""
         return self.unbatch().batch(batch_size, drop_remainder)
 
@@ -219,7 +222,7 @@ class Transforming(Choosing):
         stride: Any = 1,
         drop_remainder: bool = False,
         name: str | None = None,
-    ) -> Any:
+    ) -> Dataset:
         """Data sets of `size` elements each, in the structure of an element.
 
         Args:

@@ -24,7 +24,7 @@ def cam(
     *,
     layer: Any = None,
     score: Score = "logit",
-    input: Any = None,  # noqa: A002
+    input: Any = None,
     output: Any = None,
     preprocess: Any = None,
     class_names: Sequence[str] | None = None,
@@ -36,9 +36,9 @@ def cam(
 
     A (n,h,w,K) are the maps that are pooled and W (K,classes) the weights of the Dense layer, so that the
     logit of class c is the mean of the map over its pixels, plus a bias. A convolution that gives one map for
-    each class before
-    the pooling works too: then the map is that channel. The finished map is max(raw, 0), enlarged bilinearly
-    (half-pixel centres) to the size of the image and divided by its maximum if that is positive.
+    each class before the pooling works too: then the map is that channel. The finished map is max(raw, 0),
+    enlarged bilinearly (half-pixel centres) to the size of the image and divided by its maximum if that is
+    positive.
 
     Args:
         model: a keras Model or Sequential; its ending is checked.
@@ -48,8 +48,8 @@ def cam(
         layer: None, or the layer that gives A; any other is refused.
         score: only "logit"; the formula knows no other.
         input, output: name or index, when the model has several.
-        preprocess: "caffe", "tf", "torch", "none" or a callable of (n,H,W,C) in 0..255; for paths and PIL
-            images.
+        preprocess: "caffe", "tf", "torch", "lite", "none" or a callable of (n,H,W,C) in 0..255; for paths and
+            PIL images.
         class_names: one for each class.
         dtype: "float32" or "float64"; default the model's.
         batch_size: images that run at once.

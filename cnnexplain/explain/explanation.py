@@ -42,7 +42,7 @@ class Explanation:
     def __init__(
         self,
         *,
-        map: np.ndarray,  # noqa: A002
+        map: np.ndarray,
         raw: np.ndarray,
         class_index: np.ndarray,
         score: np.ndarray,

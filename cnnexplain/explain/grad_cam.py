@@ -22,7 +22,7 @@ def grad_cam(
     *,
     layer: Any = None,
     score: Score = "logit",
-    input: Any = None,  # noqa: A002
+    input: Any = None,
     output: Any = None,
     preprocess: Any = None,
     class_names: Sequence[str] | None = None,
@@ -46,8 +46,8 @@ def grad_cam(
         score: "logit" (also when softmax is fused into the last layer), "probability", "log_probability",
             "loss" (the cross-entropy) or a callable of the output tensor.
         input, output: name or index, when the model has several.
-        preprocess: "caffe", "tf", "torch", "none" or a callable of (n,H,W,C) in 0..255; for paths and PIL
-            images.
+        preprocess: "caffe", "tf", "torch", "lite", "none" or a callable of (n,H,W,C) in 0..255; for paths and
+            PIL images.
         class_names: one for each class.
         dtype: "float32" or "float64"; default the model's.
         batch_size: images that run at once.

@@ -38,7 +38,7 @@ def saliency(
     *,
     reduce: str = "sum",
     score: Score = "logit",
-    input: Any = None,  # noqa: A002
+    input: Any = None,
     output: Any = None,
     preprocess: Any = None,
     class_names: Sequence[str] | None = None,
@@ -60,8 +60,8 @@ def saliency(
         score: "logit" (also when softmax is fused into the last layer), "probability", "log_probability",
             "loss" (the cross-entropy) or a callable of the output tensor.
         input, output: name or index, when the model has several.
-        preprocess: "caffe", "tf", "torch", "none" or a callable of (n,H,W,C) in 0..255; for paths and PIL
-            images.
+        preprocess: "caffe", "tf", "torch", "lite", "none" or a callable of (n,H,W,C) in 0..255; for paths and
+            PIL images.
         class_names: one for each class.
         dtype: "float32" or "float64"; default the model's.
         batch_size: images that run at once.
@@ -104,7 +104,7 @@ def guided_backprop(
     reduce: str = "sum",
     fallback: str | None = None,
     score: Score = "logit",
-    input: Any = None,  # noqa: A002
+    input: Any = None,
     output: Any = None,
     preprocess: Any = None,
     class_names: Sequence[str] | None = None,
@@ -128,8 +128,8 @@ def guided_backprop(
         score: "logit" (also when softmax is fused into the last layer), "probability", "log_probability",
             "loss" (the cross-entropy) or a callable of the output tensor.
         input, output: name or index, when the model has several.
-        preprocess: "caffe", "tf", "torch", "none" or a callable of (n,H,W,C) in 0..255; for paths and PIL
-            images.
+        preprocess: "caffe", "tf", "torch", "lite", "none" or a callable of (n,H,W,C) in 0..255; for paths and
+            PIL images.
         class_names: one for each class.
         dtype: "float32" or "float64"; default the model's.
         batch_size: images that run at once.
@@ -162,7 +162,7 @@ def guided_backprop(
         batch_size=batch_size,
         progress=progress,
     )
-    _check_activations(session, fallback)
+    check_activations(session, fallback)
     return _explain(
         session,
         "guided_backprop",
@@ -203,7 +203,7 @@ def _explain(
     )
 
 
-def _check_activations(session: Session, fallback: str | None) -> None:
+def check_activations(session: Session, fallback: str | None) -> None:
     """Looks at everything between the image and the score for activations the rule does not know."""
     start = session.target.output if callable(session.target.score) else session.target.logits
     above = _between(start, session.image)

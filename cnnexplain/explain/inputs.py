@@ -19,17 +19,19 @@ _FORWARD: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "caffe": lambda x: x[..., ::-1] - _MEANS,
     "tf": lambda x: x / 127.5 - 1,
     "torch": lambda x: (x / 255 - _TORCH_MEAN) / _TORCH_DEVIATION,
+    "lite": lambda x: (x - 127) / 128,
     "none": lambda x: x,
 }
 _BACKWARD: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "caffe": lambda x: (x + _MEANS)[..., ::-1],
     "tf": lambda x: (x + 1) * 127.5,
     "torch": lambda x: (x * _TORCH_DEVIATION + _TORCH_MEAN) * 255,
+    "lite": lambda x: x * 128 + 127,
     "none": lambda x: x,
 }
 _CHOICES = (
     '"caffe" (BGR minus the means of ImageNet), "tf" (to -1..1), '
-    '"torch" (to 0..1, then by mean and deviation), '
+    '"torch" (to 0..1, then by mean and deviation), "lite" ((x - 127) / 128), '
     '"none" (0..255) or a callable of the float array (n,H,W,C) in 0..255, such as lambda x: x / 255'
 )
 

@@ -41,7 +41,7 @@ class Session:
         class_index: Any,
         *,
         score: Any,
-        input: Any,  # noqa: A002
+        input: Any,
         output: Any,
         preprocess: Any,
         class_names: Sequence[str] | None,

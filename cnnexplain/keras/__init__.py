@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .optimizers import Optimizer
     from .random import SeedGenerator
     from .regularizers import Regularizer
+    from .scopes import device, name_scope
     from .symbol import KerasTensor
     from .variable import Variable
 
@@ -67,15 +68,17 @@ _NAMES = {
     "SeedGenerator": "random",
     "Sequential": "models",
     "Variable": "variable",
+    "device": "scopes",
+    "name_scope": "scopes",
 }
 
 __all__ = [
     "DTypePolicy", "FloatDTypePolicy", "Functional", "Initializer", "Input", "InputSpec", "KerasTensor",
     "Layer", "Loss", "Metric", "Model", "Optimizer", "Regularizer", "SeedGenerator", "Sequential",
     "Variable", "activations", "applications", "backend", "callbacks", "config", "constraints",
-    "datasets", "dtype_policies", "initializers", "layers", "losses", "metrics", "mixed_precision",
-    "models", "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "tracing", "tree",
-    "utils",
+    "datasets", "device", "dtype_policies", "initializers", "layers", "losses", "metrics", "mixed_precision",
+    "models", "name_scope", "ops", "optimizers", "preprocessing", "random", "regularizers", "saving",
+    "tracing", "tree", "utils",
 ]  # fmt: skip
 
 

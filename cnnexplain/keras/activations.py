@@ -14,6 +14,14 @@ from .naming import nearest
 if TYPE_CHECKING:
     from cnnexplain.tensor import Tensor
 
+__all__ = [
+    "celu", "deserialize", "elu", "exponential", "gelu", "get", "glu", "hard_shrink", "hard_sigmoid",
+    "hard_silu", "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish",
+    "relu", "relu6", "selu", "serialize", "sigmoid", "silu", "soft_shrink", "softmax", "softplus",
+    "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "swish", "tanh",
+    "tanh_shrink", "threshold",
+]  # fmt: skip
+
 
 def linear(x: Any) -> Tensor:
     """x itself."""
@@ -78,6 +86,12 @@ def sigmoid(x: Any) -> Tensor:
 def hard_sigmoid(x: Any) -> Tensor:
     """x / 6 + 0.5 clipped to [0, 1]."""
     return _core.hard_sigmoid(x)
+
+
+def hard_sigmoid_of_keras_2(x: Any) -> Tensor:
+    """0.2 x + 0.5 clipped to [0, 1]: what `hard_sigmoid` means in files of Keras 2."""
+    x = as_real(x)
+    return _core.clip(_core.add(_core.multiply(x, 0.2), 0.5), low=0.0, high=1.0)
 
 
 def hard_silu(x: Any) -> Tensor:
@@ -201,15 +215,15 @@ def sparse_sigmoid(x: Any) -> Tensor:
 
 
 def sparsemax(x: Any, axis: int = -1) -> Tensor:
-    """A softmax with zeros (Martins and Astudillo 2016), as Keras 3 computes it.
+    """A softmax with zeros: the nearest point to x among the vectors of positive numbers with the sum 1.
 
     With z sorted downwards, s_j = z_1 + ... + z_j and k the most for which 1 + k z_k > s_k:
-    max(x - (s_1 + ... + s_k - 1) / k, 0). The paper has s_k in the place of s_1 + ... + s_k;
-    for k > 1 the result does not add up to 1.
+    max(x - (s_k - 1) / k, 0), as Martins and Astudillo (2016) have it. Keras 3.15 takes s_1 + ... + s_k in
+    the place of s_k, and its results do not add up to 1 where k > 1.
 
     >>> from cnnexplain import keras
-    >>> keras.activations.sparsemax(keras.ops.array([[2.0, 0.5, -1.0]])).numpy()
-    array([[1., 0., 0.]], dtype=float32)
+    >>> keras.activations.sparsemax(keras.ops.array([[1.0, 0.5, -1.0]])).numpy()
+    array([[0.75, 0.25, 0.  ]], dtype=float32)
     """
     from cnnexplain.ordering import sort
 
@@ -221,9 +235,7 @@ def sparsemax(x: Any, axis: int = -1) -> Tensor:
     rank = _core.cumsum(one, axis=place)
     support = _core.greater(down, _core.divide(sums, rank))
     count = _core.reduce_sum(_core.cast(support, dtype=x.dtype.name), axis=[place], keepdims=True)
-    total = _core.reduce_sum(
-        _core.where(_core.add(sums, 1.0), _zero(x), support), axis=[place], keepdims=True
-    )
+    total = _core.reduce_sum(_core.where(down, _zero(x), support), axis=[place], keepdims=True)
     return _core.relu(_core.subtract(x, _core.divide(_core.subtract(total, 1.0), count)))
 
 
@@ -232,8 +244,9 @@ hard_swish = hard_silu
 
 _FUNCTIONS: list[Any] = [
     linear, relu, relu6, leaky_relu, elu, selu, gelu, silu, mish, sigmoid, hard_sigmoid, hard_silu, tanh,
-    softplus, softsign, exponential, softmax, log_softmax, tanh_shrink, log_sigmoid, celu, glu, hard_tanh,
-    hard_shrink, soft_shrink, threshold, squareplus, sparse_plus, sparse_sigmoid, sparsemax,
+    hard_sigmoid_of_keras_2, softplus, softsign, exponential, softmax, log_softmax, tanh_shrink, log_sigmoid,
+    celu, glu, hard_tanh, hard_shrink, soft_shrink, threshold, squareplus, sparse_plus, sparse_sigmoid,
+    sparsemax,
 ]  # fmt: skip
 _BY_NAME: dict[str, Callable] = {f.__name__: f for f in _FUNCTIONS}
 _BY_NAME.update(swish=silu, hard_swish=hard_silu)

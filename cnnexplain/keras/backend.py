@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnexplain import _core
 
-from . import config, naming, tree
+from . import config, naming, ops, tree
 from .config import (
     epsilon,
     floatx,
@@ -35,6 +35,7 @@ from .ops import (
     normalize,
     prod,
     round,
+    shape,
     sigmoid,
     sign,
     softmax,
@@ -96,22 +97,22 @@ def clip(x: Any, min_value: float, max_value: float) -> Tensor:
 
 def maximum(x: Any, y: Any) -> Tensor:
     """The larger of the two, element by element."""
-    return _core.maximum(as_tensor(x), y)
+    return ops.maximum(x, y)
 
 
 def minimum(x: Any, y: Any) -> Tensor:
     """The smaller of the two, element by element."""
-    return _core.minimum(as_tensor(x), y)
+    return ops.minimum(x, y)
 
 
 def equal(x: Any, y: Any) -> Tensor:
     """Where the two are equal."""
-    return _core.equal(as_tensor(x), y)
+    return ops.equal(x, y)
 
 
 def pow(x: Any, a: Any) -> Tensor:
     """x to the power a."""
-    return _core.pow(as_tensor(x), a)
+    return ops.power(x, a)
 
 
 def argmax(x: Any, axis: int = -1) -> Tensor:
@@ -162,28 +163,17 @@ def permute_dimensions(x: Any, pattern: Any) -> Tensor:
 
 def expand_dims(x: Any, axis: int = -1) -> Tensor:
     """A new axis of size 1."""
-    x = as_tensor(x)
-    axis = axis % (len(x.shape) + 1)
-    sizes = [-1 if size is None else size for size in x.shape]
-    return _core.reshape(x, shape=[*sizes[:axis], 1, *sizes[axis:]])
+    return ops.expand_dims(x, axis)
 
 
 def squeeze(x: Any, axis: int) -> Tensor:
     """Without an axis of size 1."""
-    x = as_tensor(x)
-    sizes = [-1 if size is None else size for size in x.shape]
-    if sizes[axis] != 1:
-        raise ValueError(f"`axis` must be an axis of size 1. Received: axis={axis}, shape={tuple(x.shape)}")
-    del sizes[axis]
-    return _core.reshape(x, shape=sizes)
+    return ops.squeeze(x, axis)
 
 
 def concatenate(tensors: Any, axis: int = -1) -> Tensor:
     """The tensors one after the other along `axis`."""
-    from .layers.merging import concat
-
-    tensors = [as_tensor(x) for x in tensors]
-    return concat(tensors, axis % len(tensors[0].shape))
+    return ops.concatenate(tensors, axis)
 
 
 def switch(condition: Any, then_expression: Any, else_expression: Any) -> Tensor:
@@ -204,27 +194,25 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None 
 
 def zeros(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """Zeros."""
-    return _core.tensor(np.zeros(shape, config.standardize_dtype(dtype)))
+    return ops.zeros(shape, dtype)
 
 
 def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """Ones."""
-    return _core.tensor(np.ones(shape, config.standardize_dtype(dtype)))
+    return ops.ones(shape, dtype)
 
 
 def zeros_like(x: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """Zeros of x's shape."""
-    x = as_tensor(x)
-    return _core.tensor(np.zeros(tuple(x.shape), dtype or x.dtype.name))
+    return ops.zeros_like(x, dtype)
 
 
 def ones_like(x: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """Ones of x's shape."""
-    x = as_tensor(x)
-    return _core.tensor(np.ones(tuple(x.shape), dtype or x.dtype.name))
+    return ops.ones_like(x, dtype)
 
 
-def cast_to_floatx(x: Any) -> Tensor:
+def cast_to_floatx(x: Any) -> Any:
     """The values in the default float type: arrays stay arrays."""
     if isinstance(x, (_core.Tensor, _core.Variable)):
         return cast(x, floatx())
@@ -250,11 +238,6 @@ def random_uniform(
 ) -> Tensor:
     """Values of a uniform distribution."""
     return uniform(shape, minval=minval, maxval=maxval, dtype=dtype, seed=seed)
-
-
-def shape(x: Any) -> tuple:
-    """The shape."""
-    return tuple(as_tensor(x).shape)
 
 
 def int_shape(x: Any) -> tuple:

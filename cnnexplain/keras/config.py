@@ -95,17 +95,17 @@ def standardize_dtype(dtype: object) -> str:
 
 
 def enable_interactive_logging() -> None:
-    """`verbose="auto"` shows a progress bar."""
+    """Bars and messages are printed; `verbose="auto"` shows a progress bar."""
     _logging["interactive"] = True
 
 
 def disable_interactive_logging() -> None:
-    """`verbose="auto"` shows one line for each epoch."""
+    """Messages go to Python's logger "cnnexplain"; `verbose="auto"` gives one line for each epoch."""
     _logging["interactive"] = False
 
 
 def is_interactive_logging_enabled() -> bool:
-    """Whether `verbose="auto"` shows a progress bar."""
+    """Whether bars and messages are printed."""
     return _logging["interactive"]
 
 

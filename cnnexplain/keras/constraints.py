@@ -11,6 +11,11 @@ from .convert import as_real
 from .regularizers import Regularizer
 from .saving.serialization import make_get
 
+__all__ = [
+    "Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "deserialize", "get", "max_norm",
+    "min_max_norm", "non_neg", "serialize", "unit_norm",
+]  # fmt: skip
+
 
 class Constraint(Regularizer):
     """A callable: weight tensor -> weight tensor of the same shape.

@@ -12,6 +12,16 @@ from cnnexplain import _core
 from . import config, random
 from .saving.serialization import make_get
 
+__all__ = [
+    "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity",
+    "IdentityInitializer", "Initializer", "LecunNormal", "LecunUniform", "Ones", "Orthogonal",
+    "OrthogonalInitializer", "RandomNormal", "RandomUniform", "STFT", "STFTInitializer",
+    "TruncatedNormal", "VarianceScaling", "Zeros", "constant", "deserialize", "get", "glorot_normal",
+    "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal", "lecun_uniform", "ones",
+    "orthogonal", "random_normal", "random_uniform", "serialize", "stft", "truncated_normal",
+    "variance_scaling", "zeros",
+]  # fmt: skip
+
 _TRUNCATION = 0.87962566103423978  # standard deviation of a unit normal cut at two standard deviations
 
 

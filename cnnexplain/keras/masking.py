@@ -1,5 +1,4 @@
-"""Masks: bool tensors (n, t) that say which steps of a sequence count. They ride on tensors, as
-`_keras_mask`."""
+"""Masks: bool tensors (n, t), true where a step of a sequence counts. Tensors carry them as `_keras_mask`."""
 
 from __future__ import annotations
 
@@ -101,8 +100,7 @@ def pass_on(layer: Any, inputs: Any, outputs: Any, given: Any, carried: Any) -> 
         if carried is not None and not hasattr(layer, "_graph"):
             warnings.warn(
                 f"Layer '{layer.name}' (of type {type(layer).__name__}) was passed an input with a mask "
-                "attached "
-                "to it. It does not support masking: the layers behind it will not see the mask.",
+                "attached to it. It does not support masking: the layers behind it will not see the mask.",
                 stacklevel=4,
             )
         return

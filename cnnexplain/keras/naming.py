@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import difflib
 import re
+import threading
 from collections.abc import Iterable
 from typing import Any
 
 _counts: dict[str, int] = {}
+
+
+class _Scopes(threading.local):
+    names: tuple[str, ...] = ()  # those of the name scopes around
+
+
+scopes = _Scopes()
 
 
 def to_snake_case(name: str) -> str:

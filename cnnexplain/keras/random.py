@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnexplain import _core
+from cnnexplain._sizes import drawn
 
 from . import config, tracing
 from .convert import as_tensor
 
 if TYPE_CHECKING:
     from cnnexplain.tensor import Tensor
+
+__all__ = [
+    "SeedGenerator", "beta", "binomial", "categorical", "dropout", "gamma", "normal", "randint",
+    "shuffle", "truncated_normal", "uniform",
+]  # fmt: skip
 
 
 def make_default_seed() -> int:
@@ -38,7 +44,7 @@ class SeedGenerator:
     """
 
     def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any):
-        from cnnexplain.tensor import Variable
+        from .variable import Variable
 
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments: {kwargs}")
@@ -104,8 +110,13 @@ def _float(dtype: Any) -> str:
 
 def normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
     """Values of a normal distribution."""
-    return _core.random_normal(
-        draw_seed(seed), shape=list(shape), mean=float(mean), stddev=float(stddev), dtype=_float(dtype)
+    return drawn(
+        _core.random_normal,
+        draw_seed(seed),
+        shape,
+        mean=float(mean),
+        stddev=float(stddev),
+        dtype=_float(dtype),
     )
 
 
@@ -113,8 +124,13 @@ def truncated_normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
 ) -> Tensor:
     """Values of a normal distribution, none beyond two standard deviations."""
-    return _core.random_truncated_normal(
-        draw_seed(seed), shape=list(shape), mean=float(mean), stddev=float(stddev), dtype=_float(dtype)
+    return drawn(
+        _core.random_truncated_normal,
+        draw_seed(seed),
+        shape,
+        mean=float(mean),
+        stddev=float(stddev),
+        dtype=_float(dtype),
     )
 
 
@@ -125,8 +141,13 @@ def uniform(
     name = config.standardize_dtype(dtype)
     if name in ("int32", "int64"):
         return randint(shape, int(minval), int(maxval), dtype=name, seed=seed)
-    return _core.random_uniform(
-        draw_seed(seed), shape=list(shape), low=float(minval), high=float(maxval), dtype=_float(name)
+    return drawn(
+        _core.random_uniform,
+        draw_seed(seed),
+        shape,
+        low=float(minval),
+        high=float(maxval),
+        dtype=_float(name),
     )
 
 
@@ -140,7 +161,7 @@ def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: An
         raise ValueError(
             f"`maxval` must be greater than `minval`. Received: minval={minval}, maxval={maxval}"
         )
-    unit = _core.random_uniform(draw_seed(seed), shape=list(shape), low=0.0, high=1.0, dtype="float64")
+    unit = drawn(_core.random_uniform, draw_seed(seed), shape, low=0.0, high=1.0, dtype="float64")
     whole = _core.add(_core.floor(_core.multiply(unit, float(high - low))), float(low))
     return _core.cast(whole, dtype=name)
 

@@ -9,8 +9,13 @@ import numpy as np
 
 from cnnexplain import _core
 
-from .loss_distances import unit
+from .losses.distances import unit
 from .saving.serialization import make_get
+
+__all__ = [
+    "L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2",
+    "orthogonal_regularizer", "serialize",
+]  # fmt: skip
 
 
 class Regularizer:

@@ -1,17 +1,14 @@
-"""The graph of layers, and how it becomes one flat program.
+"""How a graph of layers becomes one flat program.
 
-Two levels. `layer(symbol)` runs the layer's `call` once for its shapes and returns fresh symbols whose
-`history` is (node, place): the Keras graph. Arithmetic on symbols makes the engine's own makers, and both
-may mix. `trace` walks back from outputs over both, calls every layer again on the program's symbols, and
-builds a `_core.Program` of plain operations in which nested models are written out. Ids of symbols, makers
-and nodes share one counter, so ascending ids are a topological order and nothing recurses.
+`layer(symbol)` runs the layer's `call` once for its shapes. `trace` walks back from outputs over the graph of
+`nodes`, calls every layer again on the program's symbols, and builds a `_core.Program` of plain operations in
+which nested models are written out.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,19 +18,20 @@ from cnnexplain import _core, random
 from cnnexplain import tensor as _tensor
 
 from . import tree
-
-Symbol = _core.Symbol
+from .nodes import Step, Symbol, describe, plan, run, walk
 
 
 class _State(threading.local):
+    call: Any = None  # stands for the outermost call that runs now
     depth = 0  # above 0 layers run their `call` on symbols; at 0 a call with a symbol adds a node
     training: bool | None = None  # the training flag of the surrounding call
     updates: list | None = None  # (variable, symbol) pairs of the trace being built
     losses: list | None = None  # what `add_loss` and activity regularizers leave
     trace: Trace | None = None
     path: tuple[str, ...] = ()  # names of the layers being called
-    draws: dict | None = None  # generator -> draws so far in this trace
+    reads: dict | None = None  # id of a variable that the trace has assigned -> what it is read as
     environments: list | None = None  # (path, model, values by id) of the models being run on symbols
+    first_value: Any = None  # gives new weights their values instead of initializers while a file is read
 
 
 state = _State()
@@ -50,200 +48,39 @@ def changed() -> None:
     _configuration[0] += 1
 
 
-class Node:
-    """One call of a layer on symbols: its arguments, and the symbols it returned."""
-
-    __slots__ = (
-        "layer",
-        "args",
-        "kwargs",
-        "inputs",
-        "outputs",
-        "structure",
-        "id",
-        "index",
-        "owners",
-        "__weakref__",
-    )
-
-    def __init__(self, layer: Any, args: tuple, kwargs: dict, structure: Any):
-        self.layer = layer
-        self.args = args
-        self.kwargs = kwargs
-        self.inputs = [leaf for leaf in tree.flatten([list(args), kwargs]) if isinstance(leaf, Symbol)]
-        self.structure = structure
-        self.outputs = tree.flatten(structure)
-        self.id = _core.next_id()
-        self.index = len(layer._inbound_nodes)
-        self.owners: list = []  # weak references to models that take an output of this node as input
-        for place, symbol in enumerate(self.outputs):
-            symbol.history = (self, place)
-        layer._inbound_nodes.append(self)
-
-    def own(self, model: Any) -> None:
-        self.owners.append(weakref.ref(model))
-
-    def __repr__(self) -> str:
-        return f"<Node {self.index} of {self.layer.name}>"
-
-
-class Step:
-    """One of the engine's operations in a graph, with the symbols of its outputs that the graph uses."""
-
-    __slots__ = ("maker", "id", "used")
-
-    def __init__(self, maker: Any):
-        self.maker = maker
-        self.id = maker.id
-        self.used: dict[int, Any] = {}  # port -> symbol
-
-    @property
-    def inputs(self) -> list:
-        return [value for value in self.maker.inputs if isinstance(value, Symbol)]
-
-    @property
-    def outputs(self) -> list:
-        return list(self.used.values())
-
-
-def _origin(symbol: Any) -> Node | None:
-    history = getattr(symbol, "history", None)
-    if isinstance(history, tuple) and history and isinstance(history[0], Node):
-        return history[0]
-    return None
-
-
-def _walk(outputs: list, known: set[int]) -> tuple[dict[int, Node | Step], list]:
-    """Everything between the known symbols and the outputs, by id; and the symbols that nothing makes."""
-    found: dict[int, Node | Step] = {}
-    loose: list = []
-    seen = set(known)
-    stack = list(outputs)
-    while stack:
-        symbol = stack.pop()
-        if symbol.id in seen:
-            continue
-        seen.add(symbol.id)
-        node = _origin(symbol)
-        if node is not None:
-            if not node.inputs and getattr(node.layer, "is_input", False):
-                loose.append(symbol)
-            elif node.id not in found:
-                found[node.id] = node
-                stack.extend(node.inputs)
-            continue
-        maker = symbol.maker
-        if maker is None:
-            loose.append(symbol)
-            continue
-        step = found.get(maker.id)
-        if not isinstance(step, Step):
-            step = found[maker.id] = Step(maker)
-            stack.extend(step.inputs)
-        step.used[symbol.port] = symbol
-    return found, loose
-
-
-def _describe(symbol: Any) -> str:
-    node = _origin(symbol)
-    name = f" name={node.layer.name}," if node is not None else ""
-    return f"<KerasTensor shape={tuple(symbol.shape)}, dtype={symbol.dtype.name},{name[:-1]}>"
-
-
-def _reach(output: Any, known: set[int], tried: frozenset[int]) -> dict[int, Node | Step]:
-    """Nodes that make `output`, through the call of the model around it when it lies inside a nested
-    model.
-    """
-    found, loose = _walk([output], known)
-    if not loose:
-        return found
-    error = ValueError(
-        f"`inputs` not connected to `outputs`: {_describe(output)} needs {_describe(loose[0])}, which is not "
-        "among the "
-        "inputs."
-    )
-    start = _origin(loose[0])
-    for reference in start.owners if start is not None else ():
-        model = reference()
-        if model is None or id(model) in tried:
-            continue
-        for node in model._inbound_nodes:
-            try:
-                outer = _reach(node.outputs[0], known, tried | {id(model)})
-            except ValueError:
-                continue
-            return outer
-    raise error
-
-
-def sources(outputs: list) -> list:
-    """The symbols from which `outputs` are computed and which nothing computes, in the order of their making."""
-    return sorted(_walk(outputs, set())[1], key=lambda symbol: symbol.id)
-
-
-def plan(inputs: list, outputs: list) -> list[Node | Step]:
-    """Nodes and operations from inputs to outputs in an order in which they can run."""
-    known = {symbol.id for symbol in inputs}
-    found, loose = _walk(outputs, known)
-    if loose:
-        found = {}
-        for output in outputs:
-            found.update(_reach(output, known, frozenset()))
-    return [found[key] for key in sorted(found)]
-
-
-def run(steps: list[Node | Step], env: dict[int, Any]) -> None:
-    """Runs the steps on what `env` holds (id -> tensor or symbol) and adds what they make."""
-
-    def lookup(leaf: Any) -> Any:
-        return env[leaf.id] if isinstance(leaf, Symbol) else leaf
-
-    for step in steps:
-        if isinstance(step, Step):
-            made = step.maker.replay(tuple(lookup(value) for value in step.maker.inputs))
-            for port, symbol in step.used.items():
-                env[symbol.id] = made[port]
-        else:
-            args = tree.map_structure(lookup, step.args)
-            kwargs = {key: tree.map_structure(lookup, value) for key, value in step.kwargs.items()}
-            results = tree.flatten(step.layer(*args, **kwargs))
-            for symbol, result in zip(step.outputs, results, strict=True):
-                env[symbol.id] = result
-
-
 @contextlib.contextmanager
 def building(trace: Trace | None = None, training: bool | None = None) -> Iterator[_State]:
     """Within it layers run on symbols, and variables are read when the program runs, not now."""
-    saved = (state.depth, state.training, state.updates, state.losses, state.trace, state.path, state.draws)
+    saved = (state.depth, state.training, state.updates, state.losses, state.trace, state.path, state.reads)
     environments = state.environments
-    before = _core.symbolic(True)
+    state.reads = {} if trace is None else trace.reads
+    before = _core.symbolic(state.reads)
     state.depth = saved[0] + 1
     state.training = training
     state.updates = [] if trace is None else trace.updates
     state.losses = [] if trace is None else trace.losses
     state.trace = trace
     state.path = ()
-    state.draws = {} if trace is None else trace.draws
     state.environments = [] if trace is None else trace.environments
     try:
         yield state
     finally:
         _core.symbolic(before)
         state.environments = environments
-        state.depth, state.training, state.updates, state.losses, state.trace, state.path, state.draws = saved
+        state.depth, state.training, state.updates, state.losses, state.trace, state.path, state.reads = saved
 
 
 @contextlib.contextmanager
 def running_eagerly() -> Iterator[None]:
     """Within it, also inside `building`, variables give their values at once."""
     before = _core.symbolic(False)
-    saved = (state.depth, state.updates, state.draws)
-    state.depth, state.updates, state.draws = 0, None, None
+    saved = (state.depth, state.updates, state.reads)
+    state.depth, state.updates, state.reads = 0, None, None
     try:
         yield
     finally:
         _core.symbolic(before)
-        state.depth, state.updates, state.draws = saved
+        state.depth, state.updates, state.reads = saved
 
 
 def find(symbol: Any, env: dict[int, Any], environments: list) -> Any:
@@ -253,46 +90,52 @@ def find(symbol: Any, env: dict[int, Any], environments: list) -> Any:
     for _, _, inner in environments:
         if symbol.id in inner:
             return inner[symbol.id]
-    raise KeyError(f"{_describe(symbol)} is not part of this graph.")
+    raise KeyError(f"{describe(symbol)} is not part of this graph.")
 
 
-def assign(variable: Any, value: Any) -> Any:
-    """What `variable.assign` does with a symbol: inside a trace the assignment becomes one of the program's
-    updates.
+def assign(variable: Any, value: Any) -> bool:
+    """What `variable.assign` does first: inside a trace the assignment becomes one of the program's updates,
+    and the variable is read as the new value from then on. False: there is no trace.
     """
-    if state.updates is None:
-        return False  # the caller says that a symbol has no value
+    if state.updates is None or state.reads is None:
+        return False
+    state.reads.pop(variable.id, None)
+    if not isinstance(value, Symbol):
+        if not isinstance(value, (_core.Tensor, _core.Variable)):
+            value = _core.tensor(value, dtype=variable.dtype.name)
+        if tuple(value.shape) != tuple(variable.shape):
+            raise ValueError(
+                f"`value` must have the variable's shape {tuple(variable.shape)}. Received: "
+                f"shape={tuple(value.shape)}"
+            )
+        value = _core.where(value, variable, True)
+    now = _core.stop_gradient(value)
+    if variable.trainable and variable.dtype.is_floating:
+        # Gradients reach the variable from every reading, but not through what it was assigned.
+        now = _core.add(now, _core.subtract(variable, _core.stop_gradient(variable)))
+    state.reads[variable.id] = now
     state.updates[:] = [pair for pair in state.updates if pair[0] is not variable]
     state.updates.append((variable, value))
-    return variable
-
-
-def latest(variable: Any) -> Any:
-    """What a trace has assigned to `variable` so far, else `variable`: a shared layer updates it per call."""
-    return next((value for held, value in state.updates or () if held is variable), variable)
+    return True
 
 
 def next_seed(generator: Any) -> Any:
     """The (seed, counter) of a generator's next draw; inside a trace its counter becomes an update."""
-    if state.draws is None:
+    if state.reads is None:
         value = np.array(generator.state)
         stream = random.stream()
         if stream is not None:
             return _core.tensor(np.array(stream.draw(int(value[0])), np.int64))
         generator.state.assign(value + np.array([0, 1], np.int64))
         return _core.tensor(value)
-    count = state.draws.get(generator, 0)
-    state.draws[generator] = count + 1
-    seed = generator.state
-    if count:
-        seed = _core.add(seed, _core.tensor(np.array([0, count], np.int64)))
-    assign(generator.state, _core.add(generator.state, _core.tensor(np.array([0, count + 1], np.int64))))
+    seed = _core.identity(generator.state)
+    assign(generator.state, _core.add(seed, _core.tensor(np.array([0, 1], np.int64))))
     return seed
 
 
 def _draw(source: Any) -> Any:
     """The next draw of tf.random inside a trace."""
-    return None if state.draws is None else next_seed(source())
+    return None if state.reads is None else next_seed(source())
 
 
 random.traced = _draw
@@ -320,7 +163,7 @@ class Trace:
         self.structure = structure
         self.updates: list = []
         self.losses: list = []
-        self.draws: dict = {}
+        self.reads: dict[int, Any] = {}
         self.environments: list[tuple[tuple[str, ...], Any, dict[int, Any]]] = []
         self.calls: dict[tuple[str, ...], Any] = {}
         self.shadows: dict[int, tuple[Any, Any]] = {}
@@ -342,7 +185,7 @@ class Trace:
         for _, _, env in self.environments:
             if key in env:
                 return env[key]
-        raise KeyError(f"{_describe(tensor)} is not part of this graph.")
+        raise KeyError(f"{describe(tensor)} is not part of this graph.")
 
     def __contains__(self, tensor: Any) -> bool:
         return any(tensor.id in env for _, _, env in self.environments)
@@ -362,10 +205,10 @@ class Trace:
 
     def convert(self, dtype: str) -> None:
         """Rebuilds the graph in another float type, on variables of its own that `refresh` fills."""
-        from cnnexplain.tensor import Variable
+        from .variable import Variable
 
         mapping: dict[int, Any] = {}
-        walked, _ = _walk(
+        walked, _ = walk(
             [s for _, _, env in self.environments for s in env.values() if isinstance(s, Symbol)]
             + self.outputs
             + [symbol for _, symbol in self.updates]
@@ -429,12 +272,18 @@ class Trace:
         finally:
             _core.symbolic(before)
 
+        self.updates = [(shadow(variable), symbol) for variable, symbol in self.updates]
+        self._exchange(mapping)
+
+    def _exchange(self, mapping: dict[int, Any]) -> None:
+        """Puts other symbols, by id, in the place of the trace's own."""
+
         def swap(value: Any) -> Any:
             return mapping.get(value.id, value) if isinstance(value, Symbol) else value
 
         self.inputs = [swap(symbol) for symbol in self.inputs]
         self.outputs = [swap(symbol) for symbol in self.outputs]
-        self.updates = [(shadow(variable), swap(symbol)) for variable, symbol in self.updates]
+        self.updates = [(variable, swap(symbol)) for variable, symbol in self.updates]
         self.losses = [swap(symbol) for symbol in self.losses]
         self.calls = {path: tree.map_structure(swap, value) for path, value in self.calls.items()}
         for _, _, env in self.environments:

@@ -13,7 +13,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class MAP_TO_NONE:  # noqa: N801
+class MAP_TO_NONE:
     """What a function given to `traverse` returns to put None in a place."""
 
 

@@ -26,9 +26,9 @@ class Variable(tensor.Variable):
         name: For people; must not contain "/".
 
     >>> from cnnexplain import keras
-    >>> v = keras.Variable("ones", shape=(2,))
+    >>> v = keras.Variable("ones", shape=(2,), name="v")
     >>> v.assign_add([1.0, 2.0])
-    <Variable path=variable, shape=(2,), dtype=float32, value=[2. 3.]>
+    <Variable path=v, shape=(2,), dtype=float32, value=[2. 3.]>
     """
 
     def __init__(
@@ -80,8 +80,11 @@ class Variable(tensor.Variable):
             initializer = array.astype(kinds.get(array.dtype.kind, array.dtype))
         kind = None if dtype is None else config.standardize_dtype(dtype)
         if kind is not None and isinstance(initializer, (np.ndarray, np.generic)):
-            initializer = np.asarray(initializer).astype(kind)
-        super().__init__(initializer, trainable=trainable, name=name, dtype=kind)
+            initializer = np.asarray(initializer).astype(kind, copy=False)
+        super().__init__(initializer, trainable=trainable, dtype=kind)
+        self.name = name
+        if naming.scopes.names:
+            self.path = "/".join((*naming.scopes.names, name))
         self.regularizer: Any = None
         self.autocast = bool(autocast)
         self.aggregation = aggregation or "none"

@@ -89,7 +89,7 @@ for _name in (
     "floor ceil trunc round cbrt deg2rad rad2deg sinc i0 erf erfc reciprocal copy real conj conjugate "
     "imag relu relu6 sigmoid softplus softsign selu silu swish hard_sigmoid hard_silu hard_swish "
     "hard_tanh log_sigmoid tanh_shrink sparse_plus sparse_sigmoid leaky_relu elu celu gelu glu "
-    "hard_shrink soft_shrink squareplus sparsemax softmax log_softmax isnan isinf isfinite isposinf "
+    "hard_shrink soft_shrink squareplus softmax log_softmax isnan isinf isfinite isposinf "
     "isneginf isreal signbit nan_to_num angle"
 ).split():
     add(_name, [(3, 4)])
@@ -136,7 +136,6 @@ add("glu/axis", [(3, 4, 2)], axis=1)
 add("hard_shrink/threshold", [(3, 4)], threshold=0.2)
 add("soft_shrink/threshold", [(3, 4)], threshold=0.2)
 add("squareplus/b", [(3, 4)], b=1)
-add("sparsemax/axis", [(3, 4, 2)], axis=1)
 add("softmax/axis", [(3, 4, 2)], axis=1)
 value("softmax/all", [(3, 4)], axis=None)
 value("log_softmax/all", [(3, 4)], axis=None)
@@ -545,7 +544,7 @@ value(
 ACTIVATIONS = (
     "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu "
     "linear log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus "
-    "softsign sparse_plus sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink"
+    "softsign sparse_plus sparse_sigmoid squareplus swish tanh tanh_shrink"
 ).split()
 
 

@@ -1,6 +1,6 @@
 """How each public class of Keras is made in the tests: arguments that it needs, inputs that a layer takes.
 
-A class that is not named here is made without arguments, a layer without inputs of its own is called on images.
+A class that is not named here is made without arguments, a layer without inputs is called on images.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "optimizers.schedules": {
         "CosineDecay": lambda k: {"initial_learning_rate": 0.1, "decay_steps": 5},
         "CosineDecayRestarts": lambda k: {"initial_learning_rate": 0.1, "first_decay_steps": 5},
-        **_same("ExponentialDecay", "InverseTimeDecay", initial_learning_rate=0.1, decay_steps=5, decay_rate=0.5),
+        **_same(
+            "ExponentialDecay", "InverseTimeDecay", initial_learning_rate=0.1, decay_steps=5, decay_rate=0.5
+        ),
         "PiecewiseConstantDecay": lambda k: {"boundaries": [2, 4], "values": [0.1, 0.2, 0.3]},
         "PolynomialDecay": lambda k: {"initial_learning_rate": 0.1, "decay_steps": 5},
     },
@@ -144,10 +146,10 @@ INPUTS: dict[str, list[tuple]] = {
     **dict.fromkeys(
         [
             "AdaptiveAveragePooling1D", "AdaptiveMaxPooling1D", "AveragePooling1D", "Bidirectional", "Conv1D",
-            "Conv1DTranspose", "Cropping1D", "DepthwiseConv1D", "EinsumDense", "GRU", "GlobalAveragePooling1D",
-            "GlobalMaxPooling1D", "LSTM", "Masking", "MaxPooling1D", "Permute", "RNN", "Reshape",
-            "SeparableConv1D", "SimpleRNN", "SpatialDropout1D", "TimeDistributed", "UpSampling1D",
-            "ZeroPadding1D",
+            "Conv1DTranspose", "Cropping1D", "DepthwiseConv1D", "EinsumDense", "GRU",
+            "GlobalAveragePooling1D", "GlobalMaxPooling1D", "LSTM", "Masking", "MaxPooling1D",
+            "Permute", "RNN", "Reshape", "SeparableConv1D", "SimpleRNN", "SpatialDropout1D",
+            "TimeDistributed", "UpSampling1D", "ZeroPadding1D",
         ],
         ROWS,
     ),

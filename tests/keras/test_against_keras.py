@@ -8,6 +8,7 @@ from pathlib import Path
 import cases
 import numpy as np
 import pytest
+import recordings
 
 import cnnexplain as tf
 from cnnexplain import keras
@@ -19,8 +20,7 @@ FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 def recorded():
     arrays = {}
     for family in cases.FAMILIES:
-        with np.load(FIXTURES / f"{family}.npz") as archive:
-            arrays.update({name: archive[name] for name in archive.files})
+        arrays.update(recordings.read(family))
     return arrays
 
 

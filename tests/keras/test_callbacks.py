@@ -125,7 +125,7 @@ def test_unknown_quantities_are_told():
         def on_epoch_end(self, epoch, logs=None):
             logs["odd"] = 1.0
 
-    with pytest.raises(ValueError, match="maximized or minimized"):
+    with pytest.raises(ValueError, match="minimized or maximized"):
         network().fit(*data(), epochs=2, verbose=0, callbacks=[Odd(), callbacks.EarlyStopping("odd")])
 
 

@@ -413,8 +413,8 @@ def test_config_json_clone_and_npz(tmp_path, lecture):
         assert np.abs(np.array(clone(x)) - np.array(model(x))).max() > 0
         clone.load_weights(tmp_path / "weights.npz")
         np.testing.assert_array_equal(np.array(clone(x)), np.array(model(x)))
-    with pytest.raises(ValueError, match="npz"):
-        outer.save("model.keras")
+    with pytest.raises(ValueError, match=r"`filepath` must end in `\.keras`.*Received: filepath=model$"):
+        outer.save("model")
 
 
 def test_backend_function(lecture):
@@ -434,6 +434,7 @@ def test_lambda_on_symbols_and_on_values():
     np.testing.assert_array_equal(np.array(model(np.array([[3, 1, 2]], "float32"))), [[1, 2, 3]])
 
 
+@pytest.mark.usefixtures("no_draws")
 def test_applications_have_keras_parameters():
     vgg = keras.applications.VGG16(weights=None)
     assert vgg.count_params() == 138_357_544 and vgg.name == "vgg16"
@@ -441,8 +442,8 @@ def test_applications_have_keras_parameters():
     resnet = keras.applications.ResNet50(weights=None)
     assert resnet.count_params() == 25_636_712
     assert resnet.get_layer("conv5_block3_out").output.shape == (None, 7, 7, 2048)
-    with pytest.raises(ValueError, match="weights"):
-        keras.applications.VGG16(weights="imagenet")
+    with pytest.raises(ValueError, match="`weights` must be None"):
+        keras.applications.VGG16(weights="no-such-file.h5")
 
 
 def test_preprocessing_modes():
@@ -498,7 +499,7 @@ def test_summary_of_layers_that_have_seen_no_input(capsys):
 def test_a_broken_model_file_is_named(tmp_path, content):
     path = tmp_path / "model.npz"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="`filepath`.*damaged.*Received: filepath=.*model.npz"):
+    with pytest.raises(ValueError, match="model.npz cannot be read: it is (empty|damaged)"):
         keras.models.load_model(path)
     np.savez(path, other=np.zeros(3))
     with pytest.raises(ValueError, match="`filepath`.*Received: filepath=.*model.npz"):

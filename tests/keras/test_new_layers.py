@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cases
 import numpy as np
 import pytest
+import recordings
 
 import cnnexplain as tf
 from cnnexplain import keras
 from cnnexplain.keras import layers
 
-FIXTURE = Path(__file__).resolve().parent.parent / "fixtures" / "keras_layers.npz"
-
 
 @pytest.fixture(scope="module")
 def recorded():
-    with np.load(FIXTURE) as archive:
-        return {name: archive[name] for name in archive.files}
+    return recordings.read("keras_layers")
 
 
 @pytest.mark.parametrize("name", cases.FAMILIES["keras_layers"]["layer"])

@@ -323,7 +323,7 @@ def test_wrong_settings_are_named(make, message):
 
 def test_missing_gradients_are_told():
     w = weights()
-    with pytest.warns(UserWarning, match=r"Gradients do not exist for variables \['bias'\]"):
+    with pytest.warns(UserWarning, match=r"Gradients do not exist for variables \['bias:0'\]"):
         optimizers.SGD(1.0).apply([np.ones((2, 2)), None], w)
     np.testing.assert_array_equal(w[1].numpy(), [0.5, -1.0])
     with pytest.raises(ValueError, match="Unknown variable: other"):

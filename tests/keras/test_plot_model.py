@@ -15,6 +15,7 @@ from cnnexplain.keras.drawing.flow import draw_flow
 from cnnexplain.keras.drawing.vertices import vertices_of
 
 layers = keras.layers
+pytestmark = pytest.mark.usefixtures("no_draws")
 
 
 def texts(scene):
@@ -82,7 +83,8 @@ def test_zfnet_has_the_papers_boxes():
 
 
 def test_sides_are_in_proportion():
-    boxes = boxes_of(vertices_of(keras.applications.VGG16(weights=None)))
+    model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(224, 224, 3))
+    boxes = boxes_of(vertices_of(model))
     placed = _place(boxes, False)
     sized = {box.shape: placed[id(box)] for box in boxes}
     large, small = sized[224, 224, 64], sized[56, 56, 256]

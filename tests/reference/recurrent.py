@@ -99,6 +99,15 @@ CASES = [
     ("simple_rnn", [*_inputs(1, 3, 4, 5, 2), None, _MASK], _BACK | _ZERO),
     ("simple_rnn", _inputs(1, 2, 0, 2, 3, states=1), {}),
 ]
+for _attributes, _bias in (({}, (2, 9)), ({"reset_after": False}, None)):
+    CASES += [
+        ("gru", _inputs(3, 2, 5, 4, 3, _bias, states=1), _attributes),
+        ("gru", [(2, 5, 3), (3, 6), (2, 6)], _attributes | _BACK),
+        ("gru", [*_inputs(3, 3, 4, 5, 3, _bias, states=1), _MASK], _attributes),
+        ("gru", [*_inputs(3, 3, 4, 5, 3, _bias), None, _MASK], _attributes | _BACK | _ZERO),
+        ("gru", _inputs(3, 2, 0, 2, 3, _bias, states=1), _attributes),
+    ]
+
 # Enough examples and work for workers that walk their own examples.
 _rng = np.random.default_rng(7)
 _MANY = _rng.random((20, 20)) < 0.7
@@ -114,11 +123,3 @@ CASES += [
     ("gru", [*_many(3, 48, (2, 144)), _MANY], {}),
     ("gru", [*_many(3, 48, (144,)), _MANY], {"reset_after": False, "go_backwards": True}),
 ]
-for _attributes, _bias in (({}, (2, 9)), ({"reset_after": False}, None)):
-    CASES += [
-        ("gru", _inputs(3, 2, 5, 4, 3, _bias, states=1), _attributes),
-        ("gru", [(2, 5, 3), (3, 6), (2, 6)], _attributes | _BACK),
-        ("gru", [*_inputs(3, 3, 4, 5, 3, _bias, states=1), _MASK], _attributes),
-        ("gru", [*_inputs(3, 3, 4, 5, 3, _bias), None, _MASK], _attributes | _BACK | _ZERO),
-        ("gru", _inputs(3, 2, 0, 2, 3, _bias, states=1), _attributes),
-    ]

@@ -145,13 +145,15 @@ def main() -> None:
     x, y = pictures(48)
     model = sequential()
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate=keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)),
+        optimizer=keras.optimizers.Adam(
+            learning_rate=keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)
+        ),
         loss=keras.losses.SparseCategoricalCrossentropy(),
         metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(k=2)],
     )
     log = Log()
     history = model.fit(
-        pairs(x, y, 16), epochs=2, verbose=0, callbacks=[log, keras.callbacks.EarlyStopping(patience=2)]
+        pairs(x, y, 16), epochs=2, verbose=0, callbacks=[log, keras.callbacks.EarlyStopping(monitor="loss")]
     )
     best: float = max(history.history["accuracy"])
     loss, *_ = model.evaluate(x, y, verbose=0)
@@ -168,7 +170,7 @@ def main() -> None:
     image = scaled(tf.constant(x[:1]))
     print(saliency(model, image).shape, float(norm(image)))
     result = explain.grad_cam(model, x[:1], layer="conv")
-    print(result.maps.shape)
+    print(result.map.shape)
     explain.saliency(model, x[:2]).plot()
 
 

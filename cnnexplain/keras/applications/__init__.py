@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_MODULES = ("imagenet_utils", "resnet", "resnet50", "vgg16", "vgg19")
+if TYPE_CHECKING:
+    from . import efficientnet_lite, imagenet_utils, resnet, resnet50, vgg16, vgg19
+    from .efficientnet_lite import EfficientNetLite0
+    from .resnet import ResNet101, ResNet152
+    from .resnet50 import ResNet50
+    from .vgg16 import VGG16
+    from .vgg19 import VGG19
+
+_MODULES = ("efficientnet_lite", "imagenet_utils", "resnet", "resnet50", "vgg16", "vgg19")
 _NAMES = {
+    "EfficientNetLite0": "efficientnet_lite",
     "VGG16": "vgg16",
     "VGG19": "vgg19",
     "ResNet50": "resnet50",
@@ -14,7 +23,10 @@ _NAMES = {
     "ResNet152": "resnet",
 }
 
-__all__ = [*_NAMES, *_MODULES]
+__all__ = [
+    "EfficientNetLite0", "ResNet101", "ResNet152", "ResNet50", "VGG16", "VGG19", "efficientnet_lite",
+    "imagenet_utils", "resnet", "resnet50", "vgg16", "vgg19",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

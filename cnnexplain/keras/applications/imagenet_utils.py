@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from .. import config
 from ..convert import as_real
 from ..layers import Input
-from ..tracing import Symbol
+from ..nodes import Symbol
 
 _CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red
 _TORCH_MEAN = (0.485, 0.456, 0.406)
@@ -20,13 +22,13 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
     """Pixels 0..255 as a network expects them.
 
     "caffe": RGB to BGR, minus the ImageNet mean [103.939, 116.779, 123.68]. "tf": x / 127.5 - 1.
-    "torch": x / 255, minus [.485, .456, .406], over [.229, .224, .225].
+    "torch": x / 255, minus [.485, .456, .406], over [.229, .224, .225]. "lite": (x - 127) / 128.
 
     Args:
         x: Array or tensor (n, h, w, 3) or (h, w, 3), or channels first. A float array is changed in place,
             as Keras does.
         data_format: "channels_last" or "channels_first".
-        mode: "caffe", "tf" or "torch".
+        mode: "caffe", "tf", "torch" or "lite", which Keras does not have.
 
     Returns:
         The same kind of object.
@@ -37,8 +39,10 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
     >>> preprocess_input(np.full((1, 1, 3), 255.0), mode="tf")
     array([[[1., 1., 1.]]])
     """
-    if mode not in ("caffe", "tf", "torch"):
-        raise ValueError(f"Expected mode to be one of `caffe`, `tf` or `torch`. Received: mode={mode}")
+    if mode not in ("caffe", "tf", "torch", "lite"):
+        raise ValueError(
+            f"Expected mode to be one of `caffe`, `tf`, `torch` or `lite`. Received: mode={mode}"
+        )
     data_format = config.standardize_data_format(data_format)
     if isinstance(x, np.ndarray):
         return _preprocess_array(x, data_format, mode)
@@ -55,6 +59,10 @@ def _preprocess_array(x: np.ndarray, data_format: str, mode: str) -> np.ndarray:
     if mode == "tf":
         x /= 127.5
         x -= 1.0
+        return x
+    if mode == "lite":
+        x -= 127.0
+        x /= 128.0
         return x
     axis = -1 if data_format == "channels_last" else x.ndim - 3
     if mode == "torch":
@@ -75,6 +83,8 @@ def _preprocess_tensor(x: Any, data_format: str, mode: str) -> Any:
 
     if mode == "tf":
         return x / 127.5 - 1.0
+    if mode == "lite":
+        return (x - 127.0) / 128.0
     rank = len(x.shape)
     axis = rank - 1 if data_format == "channels_last" else rank - 3
     x = x / 255.0 if mode == "torch" else _core.reverse(x, axis=[axis])
@@ -103,8 +113,7 @@ def obtain_input_shape(
     if require_flatten and weights == "imagenet" and shape != usual:
         raise ValueError(
             "When setting `include_top=True` and loading `imagenet` weights, `input_shape` should be "
-            f"{usual}. "
-            f"Received: input_shape={input_shape}"
+            f"{usual}. Received: input_shape={input_shape}"
         )
     sides = shape[1:] if first else shape[:2]
     if any(side is not None and side < min_size for side in sides):
@@ -119,29 +128,12 @@ def obtain_input_shape(
     return shape
 
 
-def check_weights(weights: Any, include_top: bool, classes: int) -> None:
-    """Refuses weights that cannot be had."""
-    if weights is None:
-        return
-    if weights == "imagenet" and include_top and classes != 1000:
-        raise ValueError(
-            "If using `weights='imagenet'` with `include_top=True`, `classes` should be 1000. Received: "
-            f"classes={classes}"
-        )
-    raise ValueError(
-        "`weights` must be None (random initial weights): files of weights are not supported yet. Pass "
-        "weights=None. "
-        f"Received: weights={weights}"
-    )
-
-
 def check_activation(classifier_activation: Any, weights: Any) -> None:
     """Refuses a classifier activation that the weights were not trained for."""
     if weights is not None and classifier_activation not in (None, "softmax"):
         raise ValueError(
-            "Only `None` and `softmax` activations are allowed for the `classifier_activation` argument when "
-            "using "
-            "pretrained weights, with `include_top=True`; Received: "
+            "Only `None` and `softmax` activations are allowed for the `classifier_activation` argument "
+            "when using pretrained weights, with `include_top=True`; Received: "
             f"classifier_activation={classifier_activation}"
         )
 
@@ -155,8 +147,45 @@ def make_input(input_tensor: Any, shape: Any, include_top: bool, weights: Any) -
     return input_tensor if isinstance(input_tensor, Symbol) else Input(tensor=input_tensor)
 
 
-def decode_predictions(preds: Any, top: int = 5) -> list:
-    """Needs ImageNet's class names, which are not part of the package."""
-    raise ValueError(
-        "`decode_predictions` needs ImageNet's class names, which this package does not carry yet."
-    )
+@cache
+def _classes() -> tuple[tuple[str, str], ...]:
+    text = (files("cnnexplain") / "data_files" / "imagenet-classes.txt").read_text(encoding="utf-8")
+    return tuple((line[:9], line[10:]) for line in text.splitlines())
+
+
+def class_names() -> tuple[str, ...]:
+    """The names of ImageNet's 1,000 classes in order, as `decode_predictions` spells them.
+
+    >>> class_names()[281:283]
+    ('tabby', 'tiger_cat')
+    """
+    return tuple(name for _, name in _classes())
+
+
+def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple[str, str, Any]]]:
+    """The most probable of ImageNet's 1,000 classes, without a network connection.
+
+    Args:
+        preds: Probabilities (n, 1000), an array or a tensor.
+        top: How many of each image.
+
+    Returns:
+        For each image a list of (WordNet's id, name, probability), the most probable first.
+
+    Raises:
+        ValueError: Another shape.
+
+    >>> decode_predictions(np.eye(1000)[[967]], top=1)[0][0][:2]
+    ('n07920052', 'espresso')
+    """
+    shape = tuple(getattr(preds, "shape", ()))
+    if len(shape) != 2 or shape[1] != 1000:
+        raise ValueError(
+            "`decode_predictions` expects a batch of predictions (i.e. a 2D array of shape (samples, 1000)). "
+            f"Received array with shape: {shape}"
+        )
+    if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:
+        raise ValueError(f"`top` must be a positive integer. Received: top={top!r}")
+    array = np.asarray(preds)
+    order = array.argsort(axis=1)[:, -top:][:, ::-1]
+    return [[(*_classes()[c], row[c]) for c in chosen] for row, chosen in zip(array, order, strict=True)]

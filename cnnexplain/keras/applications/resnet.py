@@ -17,7 +17,7 @@ from ..layers import (
     ZeroPadding2D,
 )
 from ..models import Model
-from . import imagenet_utils
+from . import imagenet_utils, pretrained
 from .imagenet_utils import decode_predictions
 
 _EPSILON = 1.001e-5
@@ -44,6 +44,7 @@ def _block(x: Any, filters: int, stride: int, shortcut: bool, axis: int, name: s
 
 def _resnet(
     counts: tuple[int, int, int, int],
+    network: str,
     name: str,
     include_top: bool,
     weights: Any,
@@ -53,28 +54,30 @@ def _resnet(
     classes: int,
     classifier_activation: Any,
 ) -> Any:
-    imagenet_utils.check_weights(weights, include_top, classes)
+    pretrained.check(weights, include_top, classes)
     axis = 3 if config.image_data_format() == "channels_last" else 1
     inputs = imagenet_utils.make_input(input_tensor, input_shape, include_top, weights)
-    x = ZeroPadding2D(((3, 3), (3, 3)), name="conv1_pad")(inputs)
-    x = Conv2D(64, 7, strides=2, name="conv1_conv")(x)
-    x = BatchNormalization(axis=axis, epsilon=_EPSILON, name="conv1_bn")(x)
-    x = Activation("relu", name="conv1_relu")(x)
-    x = ZeroPadding2D(((1, 1), (1, 1)), name="pool1_pad")(x)
-    x = MaxPooling2D(3, strides=2, name="pool1_pool")(x)
-    for stage, (blocks, filters) in enumerate(zip(counts, (64, 128, 256, 512), strict=True), start=2):
-        for block in range(1, blocks + 1):
-            stride = 2 if block == 1 and stage > 2 else 1
-            x = _block(x, filters, stride, block == 1, axis, f"conv{stage}_block{block}")
-    if include_top:
-        x = GlobalAveragePooling2D(name="avg_pool")(x)
-        imagenet_utils.check_activation(classifier_activation, weights)
-        x = Dense(classes, activation=classifier_activation, name="predictions")(x)
-    elif pooling == "avg":
-        x = GlobalAveragePooling2D(name="avg_pool")(x)
-    elif pooling == "max":
-        x = GlobalMaxPooling2D(name="max_pool")(x)
-    return Model(inputs, x, name=name)
+    with pretrained.building(weights):
+        x = ZeroPadding2D(((3, 3), (3, 3)), name="conv1_pad")(inputs)
+        x = Conv2D(64, 7, strides=2, name="conv1_conv")(x)
+        x = BatchNormalization(axis=axis, epsilon=_EPSILON, name="conv1_bn")(x)
+        x = Activation("relu", name="conv1_relu")(x)
+        x = ZeroPadding2D(((1, 1), (1, 1)), name="pool1_pad")(x)
+        x = MaxPooling2D(3, strides=2, name="pool1_pool")(x)
+        for stage, (blocks, filters) in enumerate(zip(counts, (64, 128, 256, 512), strict=True), start=2):
+            for block in range(1, blocks + 1):
+                stride = 2 if block == 1 and stage > 2 else 1
+                x = _block(x, filters, stride, block == 1, axis, f"conv{stage}_block{block}")
+        if include_top:
+            x = GlobalAveragePooling2D(name="avg_pool")(x)
+            imagenet_utils.check_activation(classifier_activation, weights)
+            x = Dense(classes, activation=classifier_activation, name="predictions")(x)
+        elif pooling == "avg":
+            x = GlobalAveragePooling2D(name="avg_pool")(x)
+        elif pooling == "max":
+            x = GlobalMaxPooling2D(name="max_pool")(x)
+        model = Model(inputs, x, name=name)
+    return pretrained.load(model, weights, network, include_top, classes)
 
 
 def ResNet50(
@@ -86,13 +89,13 @@ def ResNet50(
     classes: int = 1000,
     classifier_activation: Any = "softmax",
     name: str = "resnet50",
-) -> Any:
+) -> Model:
     """The network of 25,636,712 parameters.
 
     Args:
         include_top: Whether the classifier is part of it.
-        weights: None for random initial weights; "imagenet", the default as in Keras, cannot be had yet and
-            is refused.
+        weights: "imagenet": Keras's file, taken from ~/.keras/models (KERAS_HOME) or downloaded into it; the
+            path of a file of weights; or None for random initial weights.
         input_tensor: A symbol to use as input.
         input_shape: (h, w, 3), at least 32 x 32; (224, 224, 3) by default.
         pooling: Without the top: None, "avg" or "max" at the end.
@@ -101,12 +104,14 @@ def ResNet50(
         name: Name of the model.
 
     Returns:
-        A functional model; conv5_block3_out is the last feature map.
+        A functional model; conv5_block3_out is the last feature map. With weights, `model.preprocess` and
+        `model.class_names` are what the explanations need to know.
 
     Paper: Deep Residual Learning for Image Recognition, arXiv:1512.03385.
     """
     return _resnet(
         (3, 4, 6, 3),
+        "resnet50",
         name,
         include_top,
         weights,
@@ -127,10 +132,11 @@ def ResNet101(
     classes: int = 1000,
     classifier_activation: Any = "softmax",
     name: str = "resnet101",
-) -> Any:
+) -> Model:
     """The network of 44,707,176 parameters. Arguments as for `ResNet50`."""
     return _resnet(
         (3, 4, 23, 3),
+        "resnet101",
         name,
         include_top,
         weights,
@@ -151,10 +157,11 @@ def ResNet152(
     classes: int = 1000,
     classifier_activation: Any = "softmax",
     name: str = "resnet152",
-) -> Any:
+) -> Model:
     """The network of 60,419,944 parameters. Arguments as for `ResNet50`."""
     return _resnet(
         (3, 8, 36, 3),
+        "resnet152",
         name,
         include_top,
         weights,

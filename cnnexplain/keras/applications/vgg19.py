@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..models import Model
 from .imagenet_utils import decode_predictions
 from .vgg16 import preprocess_input, vgg
 
@@ -19,10 +20,11 @@ def VGG19(
     classes: int = 1000,
     classifier_activation: Any = "softmax",
     name: str = "vgg19",
-) -> Any:
+) -> Model:
     """The network of 143,667,240 parameters. Arguments as for `VGG16`."""
     return vgg(
         _BLOCKS,
+        "vgg19",
         name,
         include_top,
         weights,

@@ -9,7 +9,7 @@ from cnnexplain import _core
 
 from ..layers.description import map_shapes
 from ..models.graph import Graph, step_class
-from ..tracing import Node
+from ..nodes import Node
 
 
 @dataclass

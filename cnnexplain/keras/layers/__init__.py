@@ -37,7 +37,6 @@ from .core import Dense, Identity, Input, InputLayer, Lambda
 from .einsum_dense import EinsumDense
 from .embedding import Embedding, Masking, ReversibleEmbedding
 from .group_normalization import GroupNormalization, RMSNormalization
-from .heads import GroupQueryAttention, MultiHeadAttention
 from .input_spec import InputSpec
 from .merging import (
     Add,
@@ -57,6 +56,7 @@ from .merging import (
     multiply,
     subtract,
 )
+from .multi_head_attention import GroupQueryAttention, MultiHeadAttention
 from .normalization import BatchNormalization, LayerNormalization, UnitNormalization
 from .pooling import (
     AveragePooling1D,
@@ -113,7 +113,7 @@ from .preprocessing import (
     Resizing,
     Solarization,
 )
-from .recurrent import GRU, LSTM, RNN, SimpleRNN
+from .recurrent import GRU, LSTM, SimpleRNN
 from .recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from .regularization import (
     ActivityRegularization,
@@ -136,6 +136,7 @@ from .reshaping import (
     ZeroPadding1D,
     ZeroPadding2D,
 )
+from .rnn import RNN
 from .spectral import SpectralNormalization
 from .wrappers import Bidirectional, TimeDistributed, Wrapper
 

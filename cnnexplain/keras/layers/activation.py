@@ -112,6 +112,9 @@ class LeakyReLU(Layer):
 class ELU(Layer):
     """x where positive, alpha * (exp(x) - 1) elsewhere.
 
+    Args:
+        alpha: The limit for negative inputs is -alpha.
+
     >>> from cnnexplain import keras
     >>> keras.layers.ELU()([[-1.0, 1.0]]).numpy().round(4)
     array([[-0.6321,  1.    ]], dtype=float32)
@@ -175,6 +178,9 @@ class PReLU(Layer):
 
 class Softmax(Layer):
     """exp(x) / sum(exp(x)) along `axis`; `mask` is True where a value counts.
+
+    Args:
+        axis: The axis, or several, over which the values sum to 1.
 
     >>> from cnnexplain import keras
     >>> keras.layers.Softmax()([[1.0, 1.0]]).numpy()

@@ -91,6 +91,10 @@ class AdaptiveAveragePooling2D(_AdaptiveAverage):
 class AdaptiveAveragePooling1D(_AdaptiveAverage):
     """The means of output_size bins of a sequence: (n, length, c) -> (n, output_size, c).
 
+    Args:
+        output_size: Number of bins.
+        data_format: "channels_last" or "channels_first".
+
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.AdaptiveAveragePooling1D(3)(keras.ops.ones((1, 7, 2))).shape)
     (1, 3, 2)
@@ -102,7 +106,9 @@ class AdaptiveAveragePooling1D(_AdaptiveAverage):
 class AdaptiveMaxPooling2D(_AdaptiveMax):
     """The maxima of output_size bins: (n, h, w, c) -> (n, *output_size, c).
 
-    Arguments and bins as for `AdaptiveAveragePooling2D`.
+    Args:
+        output_size: Numbers of bins along height and width; an integer stands for both.
+        data_format: "channels_last" or "channels_first".
 
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.AdaptiveMaxPooling2D((3, 4))(keras.ops.ones((1, 7, 8, 2))).shape)
@@ -112,6 +118,10 @@ class AdaptiveMaxPooling2D(_AdaptiveMax):
 
 class AdaptiveMaxPooling1D(_AdaptiveMax):
     """The maxima of output_size bins of a sequence: (n, length, c) -> (n, output_size, c).
+
+    Args:
+        output_size: Number of bins.
+        data_format: "channels_last" or "channels_first".
 
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.AdaptiveMaxPooling1D(3)(keras.ops.ones((1, 7, 2))).shape)

@@ -125,16 +125,14 @@ class Attention(Layer):
             if len(part.shape) < 3:
                 raise ValueError(
                     f"The {name} of layer '{self.name}' must have shape (batch, time, features). Received: "
-                    "shape "
-                    f"{tuple(part.shape)}"
+                    f"shape {tuple(part.shape)}"
                 )
             if one is not None and any(
                 None not in (a, b) and a != b for a, b in zip(one.shape, part.shape, strict=False)
             ):
                 raise ValueError(
                     f"The {name} mask of layer '{self.name}' must have shape {tuple(part.shape)[:2]}. "
-                    "Received: "
-                    f"shape {tuple(one.shape)}"
+                    f"Received: shape {tuple(one.shape)}"
                 )
         scores = self._scores(query, key)
         keep = causal_mask(scores) if use_causal_mask else None

@@ -13,7 +13,8 @@ from cnnexplain import _core
 
 from .. import config, masking, naming, regularizers, tracing, tree
 from ..naming import nearest
-from ..tracing import Node, Symbol, state
+from ..nodes import Node, Symbol
+from ..tracing import state
 from .description import Described, map_shapes
 from .input_spec import InputSpec, check
 from .store import Stored
@@ -182,7 +183,8 @@ class Layer(VariableHolder, Described, Stored):
                 path = state.path
                 state.path = path if path and path[-1] == self.name else (*path, self.name)
                 try:
-                    result = own_build(self, *args, **kw)
+                    with self._open():
+                        result = own_build(self, *args, **kw)
                 finally:
                     state.path = path
                 if args:
@@ -213,7 +215,7 @@ class Layer(VariableHolder, Described, Stored):
         path = state.path
         state.path = path if path and path[-1] == self.name else (*path, self.name)
         try:
-            with tracing.running_eagerly():
+            with tracing.running_eagerly(), self._open():
                 self.build(*shapes)
         finally:
             state.path = path
@@ -282,6 +284,7 @@ class Layer(VariableHolder, Described, Stored):
         state.path = path = (*saved[1], self.name)
         if state.depth == 0 and not saved[1]:
             self.__dict__["_losses"] = []
+            state.call = object()
         first = args[0] if args else next(iter(kwargs.values()), None)
         masks = masking.of(first)
         try:
@@ -320,15 +323,26 @@ class Layer(VariableHolder, Described, Stored):
         Node(self, args, kwargs, fresh)
         return fresh
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The shape of the output for inputs of this shape; None stands for any size."""
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The shape of the output for inputs of these shapes; None stands for any size.
+
+        >>> from cnnexplain import keras
+        >>> keras.layers.MultiHeadAttention(2, 4).compute_output_shape((None, 7, 3), (None, 5, 3))
+        (None, 7, 3)
+        """
 
         def symbol(shape: Any) -> Any:
             return _core.symbol(tuple(shape), self.dtype)
 
-        inputs = map_shapes(symbol, input_shape)
+        def inputs(shapes: Any) -> Any:
+            return None if shapes is None else map_shapes(symbol, shapes)
+
+        given = [inputs(shapes) for shapes in args]
+        named = {name.removesuffix("_shape"): inputs(shapes) for name, shapes in kwargs.items()}
+        if not given and len(named) == 1:
+            given, named = list(named.values()), {}
         with tracing.building():
-            outputs = self._call_now((inputs,), {})
+            outputs = self._call_now(tuple(given), named)
         return tree.map_structure(_shape_of, outputs)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:

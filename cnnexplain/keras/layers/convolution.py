@@ -364,6 +364,15 @@ class DepthwiseConv2D(_Depthwise):
 
     Input (n, h, w, c); kernel (kh, kw, c, m); output (n, h', w', c * m), channel c * m + j as in TensorFlow.
 
+    Args:
+        kernel_size: Height and width of the window.
+        strides: Steps of the window.
+        padding: "valid" or "same".
+        depth_multiplier: Output channels for each input channel.
+        data_format: "channels_last" or "channels_first".
+        dilation_rate: Distance of neighbouring cells of the window.
+        The others: As in `Conv2D`, of the depthwise kernel.
+
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.DepthwiseConv2D(3, padding="same")(keras.ops.zeros((1, 8, 8, 4))).shape)
     (1, 8, 8, 4)
@@ -375,6 +384,16 @@ class SeparableConv2D(_Separable):
 
     Input (n, h, w, c); kernels (kh, kw, c, m) and (1, 1, c * m, filters); output (n, h', w', filters).
 
+    Args:
+        filters: Number of output channels.
+        kernel_size: Height and width of the window.
+        strides: Steps of the window.
+        padding: "valid" or "same".
+        data_format: "channels_last" or "channels_first".
+        dilation_rate: Distance of neighbouring cells of the window.
+        depth_multiplier: Channels between the two convolutions for each input channel.
+        The others: As in `Conv2D`, of the depthwise and of the pointwise kernel.
+
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.SeparableConv2D(6, 3)(keras.ops.zeros((1, 8, 8, 4))).shape)
     (1, 6, 6, 6)
@@ -385,6 +404,16 @@ class Conv2DTranspose(_Transpose):
     """The transposed convolution (the gradient of a convolution), which enlarges by its strides.
 
     Input (n, h, w, c); kernel (kh, kw, filters, c); output (n, h * stride, w * stride, filters) under "same".
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Height and width of the window.
+        strides: How many times as large the output is.
+        padding: "valid" or "same".
+        output_padding: Added to the size of the output; None: from the other arguments.
+        data_format: "channels_last" or "channels_first".
+        dilation_rate: Distance of neighbouring cells of the window.
+        The others: As in `Conv2D`.
 
     >>> from cnnexplain import keras
     >>> layer = keras.layers.Conv2DTranspose(5, 3, strides=2, padding="same")

@@ -34,6 +34,15 @@ class DepthwiseConv1D(_Depthwise):
 
     Input (n, length, c); kernel (k, c, m); output (n, length', c * m). Arguments as for `DepthwiseConv2D`.
 
+    Args:
+        kernel_size: Length of the window.
+        strides: Step of the window.
+        padding: "valid", "causal" or "same".
+        depth_multiplier: Output channels for each input channel.
+        data_format: "channels_last" or "channels_first".
+        dilation_rate: Distance of neighbouring cells of the window.
+        The others: As in `Conv1D`, of the depthwise kernel.
+
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.DepthwiseConv1D(3, depth_multiplier=2)(keras.ops.zeros((1, 8, 4))).shape)
     (1, 6, 8)
@@ -48,6 +57,16 @@ class SeparableConv1D(_Separable):
 
     Input (n, length, c); kernels (k, c, m) and (1, c * m, filters); output (n, length', filters).
 
+    Args:
+        filters: Number of output channels.
+        kernel_size: Length of the window.
+        strides: Step of the window.
+        padding: "valid", "causal" or "same".
+        data_format: "channels_last" or "channels_first".
+        dilation_rate: Distance of neighbouring cells of the window.
+        depth_multiplier: Channels between the two convolutions for each input channel.
+        The others: As in `Conv1D`, of the depthwise and of the pointwise kernel.
+
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.SeparableConv1D(6, 3)(keras.ops.zeros((1, 8, 4))).shape)
     (1, 6, 6)
@@ -61,6 +80,16 @@ class Conv1DTranspose(_Transpose):
     """The transposed convolution of sequences, which lengthens them by its stride.
 
     Input (n, length, c); kernel (k, filters, c). Arguments as for `Conv2DTranspose`.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Length of the window.
+        strides: How many times as long the output is.
+        padding: "valid" or "same".
+        output_padding: Added to the size of the output; None: from the other arguments.
+        data_format: "channels_last" or "channels_first".
+        dilation_rate: Distance of neighbouring cells of the window.
+        The others: As in `Conv1D`.
 
     >>> from cnnexplain import keras
     >>> layer = keras.layers.Conv1DTranspose(5, 3, strides=2, padding="same")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnnexplain import _core
 
 from .. import activations, config, tracing, tree
+from ..nodes import Node, Symbol
 from ..saving.serialization import deserialize_keras_object, serialize_keras_object
-from ..tracing import Node, Symbol
 from . import arguments
 from .base import Layer, real_input
 from .description import policy
 from .input_spec import InputSpec
+
+if TYPE_CHECKING:
+    from cnnexplain.tensor import Tensor
 
 
 class InputLayer(Layer):
@@ -28,6 +31,11 @@ class InputLayer(Layer):
         batch_shape: The whole shape, instead of `shape` and `batch_size`.
         input_tensor: An existing symbol to use.
         name: Name of the layer.
+
+    >>> from cnnexplain import keras
+    >>> layer = keras.layers.InputLayer((28, 28, 1))
+    >>> tuple(layer.output.shape)
+    (None, 28, 28, 1)
     """
 
     is_input = True
@@ -142,7 +150,7 @@ def Input(
     name: str | None = None,
     tensor: Any = None,
     optional: bool = False,
-) -> Any:
+) -> Tensor:
     """The symbol of a model's input.
 
     Args:

@@ -48,7 +48,7 @@ class Described:
         if cls.__module__.startswith("cnnexplain."):
             for key in parameters:
                 if key not in settings:
-                    settings[key] = _plain(getattr(self, key))
+                    settings[key] = plain_data(getattr(self, key))
             if not any(p.kind is p.VAR_KEYWORD or p.name == "trainable" for p in every):
                 del settings["trainable"]
             if any(p.name == "activity_regularizer" for p in every):
@@ -57,7 +57,7 @@ class Described:
             given, named = self._init_arguments
             bound = dict(zip(parameters, given, strict=False))
             bound.update(named)
-            settings.update({key: _plain(value) for key, value in bound.items() if key not in settings})
+            settings.update({key: plain_data(value) for key, value in bound.items() if key not in settings})
             settings = {key: value for key, value in settings.items() if key in bound or _accepts(cls, key)}
         if self.activity_regularizer is not None:
             settings["activity_regularizer"] = serialize_keras_object(self.activity_regularizer)
@@ -116,13 +116,14 @@ def _accepts(cls: type, name: str) -> bool:
     return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
-def _plain(value: Any) -> Any:
+def plain_data(value: Any) -> Any:
+    """A constructor's argument as a configuration holds it."""
     if callable(value) and not hasattr(value, "get_config") and hasattr(value, "__name__"):
         from .. import activations
 
         return activations.serialize(value)
     if isinstance(value, tuple):
-        return tuple(_plain(item) for item in value)
+        return tuple(plain_data(item) for item in value)
     return serialize_keras_object(value)
 
 

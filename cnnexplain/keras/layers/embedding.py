@@ -10,16 +10,9 @@ import numpy as np
 from cnnexplain import _core
 
 from .. import masking
+from . import arguments
 from .base import Layer, real_input
-from .description import _plain, policy
-
-
-def _count(value: Any, name: str) -> int:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value <= 0:
-        raise ValueError(
-            f"`{name}` must be a positive integer. Received: {name}={value} (of type {type(value).__name__})"
-        )
-    return int(value)
+from .description import plain_data, policy
 
 
 class Embedding(Layer):
@@ -63,8 +56,8 @@ class Embedding(Layer):
         if kwargs.pop("input_length", None) is not None:
             warnings.warn("Argument `input_length` is deprecated. Just remove it.", stacklevel=2)
         super().__init__(**kwargs)
-        self.input_dim = _count(input_dim, "input_dim")
-        self.output_dim = _count(output_dim, "output_dim")
+        self.input_dim = arguments.positive(input_dim, "input_dim")
+        self.output_dim = arguments.positive(output_dim, "output_dim")
         self._describe_weight(
             "embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint
         )
@@ -96,8 +89,8 @@ class Embedding(Layer):
         settings["dtype"] = policy(self.dtype)
 
         for name in ("embeddings_initializer", "embeddings_regularizer", "embeddings_constraint"):
-            settings[name] = _plain(getattr(self, name))
-        settings["activity_regularizer"] = _plain(self.activity_regularizer)
+            settings[name] = plain_data(getattr(self, name))
+        settings["activity_regularizer"] = plain_data(self.activity_regularizer)
         settings["quantization_config"] = None
         return settings
 

@@ -11,7 +11,7 @@ from cnnexplain import _core
 from . import arguments
 from .base import Layer, real_input
 from .input_spec import InputSpec
-from .normalization import _axes_of, _epsilon, _known, _sorted
+from .normalization import given_axes, known_sizes, positive_epsilon, sorted_axes
 
 
 class GroupNormalization(Layer):
@@ -57,7 +57,7 @@ class GroupNormalization(Layer):
         if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
             raise ValueError(f"`axis` must be one integer. Received: axis={axis}")
         self.axis = int(axis)
-        self.epsilon = _epsilon(epsilon)
+        self.epsilon = positive_epsilon(epsilon)
         self.center = bool(center)
         self.scale = bool(scale)
         self._describe_weight("beta", beta_initializer, beta_regularizer, beta_constraint)
@@ -67,7 +67,7 @@ class GroupNormalization(Layer):
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
-        (size,) = _known(input_shape, self.axis, self.name)
+        (size,) = known_sizes(input_shape, self.axis, self.name)
         if self.axis % len(input_shape) == 0:
             raise ValueError(f"`axis` must not be the batch axis. Received: axis={self.axis}")
         if self.groups == -1:
@@ -124,18 +124,18 @@ class RMSNormalization(Layer):
 
     def __init__(self, axis: Any = -1, epsilon: float = 1e-6, **kwargs: Any):
         super().__init__(**kwargs)
-        self.axis = _axes_of(axis)
-        self.epsilon = _epsilon(epsilon)
+        self.axis = given_axes(axis)
+        self.epsilon = positive_epsilon(epsilon)
 
     def build(self, input_shape: Any) -> None:
         self.scale = self.add_weight(
-            name="scale", shape=_known(input_shape, self.axis, self.name), initializer="ones"
+            name="scale", shape=known_sizes(input_shape, self.axis, self.name), initializer="ones"
         )
 
     def call(self, inputs: Any) -> Any:
         x = real_input(inputs, self.dtype)
         rank = len(x.shape)
-        axes = _sorted(self.axis, rank)
+        axes = sorted_axes(self.axis, rank)
         square = _core.reduce_mean(_core.square(x), axis=axes, keepdims=True)
         shape = [x.shape[k] if k in axes else 1 for k in range(rank)]
         return x * _core.rsqrt(square + self.epsilon) * _core.reshape(self.scale, shape=shape)

@@ -182,6 +182,9 @@ def concat(tensors: Any, axis: int) -> Any:
 class Concatenate(Merge):
     """The inputs one after the other along `axis`.
 
+    Args:
+        axis: The axis along which they are joined.
+
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.Concatenate()([keras.ops.ones((1, 2)), keras.ops.ones((1, 3))]).shape)
     (1, 5)
@@ -207,9 +210,8 @@ class Concatenate(Merge):
         for place in range(rank):
             if place != axis and len({shape[place] for shape in shapes} - {None}) > 1:
                 raise ValueError(
-                    "A `Concatenate` layer requires inputs with matching shapes except for the concatenation "
-                    "axis. "
-                    f"Received: input_shape={[tuple(s) for s in shapes]}"
+                    "A `Concatenate` layer requires inputs with matching shapes except for the "
+                    f"concatenation axis. Received: input_shape={[tuple(s) for s in shapes]}"
                 )
         return concat(inputs, axis)
 
@@ -229,6 +231,10 @@ class Concatenate(Merge):
 
 class Dot(Merge):
     """The scalar products of two inputs along `axes`; `normalize` scales them to cosines.
+
+    Args:
+        axes: The axis of both inputs, or a pair of axes.
+        normalize: Whether both are brought to length 1 before.
 
     >>> from cnnexplain import keras
     >>> keras.layers.Dot(axes=1)([keras.ops.array([[1.0, 2.0]]), keras.ops.array([[3.0, 4.0]])]).numpy()

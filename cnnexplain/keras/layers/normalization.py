@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnexplain import _core
 
-from .. import config, initializers, tracing
+from .. import config, initializers
 from . import arguments
 from .base import Layer, real_input
 from .input_spec import InputSpec
@@ -76,7 +76,7 @@ class BatchNormalization(Layer):
         if not 0.0 <= momentum <= 1.0:
             raise ValueError(f"`momentum` must be between 0 and 1. Received: momentum={momentum}")
         self.momentum = float(momentum)
-        self.epsilon = _epsilon(epsilon)
+        self.epsilon = positive_epsilon(epsilon)
         self.center = bool(center)
         self.scale = bool(scale)
         self._describe_weight("beta", beta_initializer, beta_regularizer, beta_constraint)
@@ -132,7 +132,7 @@ class BatchNormalization(Layer):
             else:
                 y, mean, variance = self._masked(x, mask, order)
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                kept = _core.multiply(tracing.latest(moving), self.momentum)
+                kept = _core.multiply(moving, self.momentum)
                 moving.assign(kept + _core.stop_gradient(batch) * (1.0 - self.momentum))
         else:
             y = _core.batch_norm(
@@ -165,7 +165,8 @@ class BatchNormalization(Layer):
         return y, mean, variance
 
 
-def _axes_of(axis: Any) -> Any:
+def given_axes(axis: Any) -> Any:
+    """One axis as an integer, several as a list of them."""
     if isinstance(axis, (list, tuple)) and axis and all(isinstance(k, (int, np.integer)) for k in axis):
         return [int(k) for k in axis]
     if isinstance(axis, (int, np.integer)) and not isinstance(axis, bool):
@@ -175,13 +176,14 @@ def _axes_of(axis: Any) -> Any:
     )
 
 
-def _epsilon(value: Any) -> float:
+def positive_epsilon(value: Any) -> float:
+    """What keeps a variance away from 0."""
     if not value > 0.0:
         raise ValueError(f"`epsilon` must be positive. Received: epsilon={value}")
     return float(value)
 
 
-def _sorted(axis: Any, rank: int) -> list[int]:
+def sorted_axes(axis: Any, rank: int) -> list[int]:
     """The axes counted from the front, in order."""
     axes = axis if isinstance(axis, list) else [axis]
     for k in axes:
@@ -190,9 +192,9 @@ def _sorted(axis: Any, rank: int) -> list[int]:
     return sorted(k % rank for k in axes)
 
 
-def _known(input_shape: Any, axis: Any, name: str) -> tuple[int, ...]:
+def known_sizes(input_shape: Any, axis: Any, name: str) -> tuple[int, ...]:
     """The sizes along the axes, which a weight needs to be known."""
-    sizes = tuple(input_shape[k] for k in _sorted(axis, len(input_shape)))
+    sizes = tuple(input_shape[k] for k in sorted_axes(axis, len(input_shape)))
     if None in sizes:
         raise ValueError(
             f"Axis {axis} of the input of layer '{name}' must be known. Received: "
@@ -232,8 +234,8 @@ class LayerNormalization(Layer):
     ):
         arguments.refuse(kwargs, "rms_scaling")
         super().__init__(**kwargs)
-        self.axis = _axes_of(axis)
-        self.epsilon = _epsilon(epsilon)
+        self.axis = given_axes(axis)
+        self.epsilon = positive_epsilon(epsilon)
         self.supports_masking = True
         self.rms_scaling = False
         self.center = bool(center)
@@ -247,7 +249,7 @@ class LayerNormalization(Layer):
         return {**super().get_config(), "rms_scaling": False}
 
     def build(self, input_shape: Any) -> None:
-        shape = _known(input_shape, self.axis, self.name)
+        shape = known_sizes(input_shape, self.axis, self.name)
         if self.scale:
             self.gamma = self._add_described("gamma", shape)
         if self.center:
@@ -256,7 +258,7 @@ class LayerNormalization(Layer):
     def call(self, inputs: Any) -> Any:
         x = real_input(inputs, self.dtype)
         rank = len(x.shape)
-        axes = _sorted(self.axis, rank)
+        axes = sorted_axes(self.axis, rank)
         mean = _core.reduce_mean(x, axis=axes, keepdims=True)
         variance = _core.reduce_mean(_core.squared_difference(x, mean), axis=axes, keepdims=True)
         y = (x - mean) * _core.rsqrt(variance + self.epsilon)
@@ -271,6 +273,9 @@ class LayerNormalization(Layer):
 class UnitNormalization(Layer):
     """Scales to length 1 along `axis`.
 
+    Args:
+        axis: The axis, or several, over which the squares sum to 1.
+
     >>> from cnnexplain import keras
     >>> keras.layers.UnitNormalization()([[3.0, 4.0]]).numpy()
     array([[0.6, 0.8]], dtype=float32)
@@ -278,12 +283,12 @@ class UnitNormalization(Layer):
 
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
-        self.axis = _axes_of(axis)
+        self.axis = given_axes(axis)
         self.supports_masking = True
         self.built = True
 
     def call(self, inputs: Any) -> Any:
         x = real_input(inputs, self.dtype)
-        axes = _sorted(self.axis, len(x.shape))
+        axes = sorted_axes(self.axis, len(x.shape))
         total = _core.reduce_sum(_core.square(x), axis=axes, keepdims=True)
         return x * _core.rsqrt(_core.maximum(total, 1e-12))

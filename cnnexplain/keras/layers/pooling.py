@@ -82,7 +82,11 @@ class MaxPooling2D(_MaxPooling):
 class MaxPooling1D(_MaxPooling):
     """The largest value of each window of a sequence: (n, length, c) -> (n, length', c).
 
-    Arguments as for `MaxPooling2D`, with one integer for the window and its step.
+    Args:
+        pool_size: Length of the window.
+        strides: Its step; None: `pool_size`.
+        padding: "valid" or "same".
+        data_format: "channels_last" or "channels_first".
 
     >>> from cnnexplain import keras
     >>> keras.layers.MaxPooling1D(2)(keras.ops.array([[[1.0], [3.0], [2.0], [0.0]]])).numpy().ravel()
@@ -98,6 +102,12 @@ class AveragePooling2D(_AveragePooling):
 
     Input (n, h, w, c); output (n, h', w', c). Arguments as for `MaxPooling2D`.
 
+    Args:
+        pool_size: Height and width of the window.
+        strides: Its steps; None: `pool_size`.
+        padding: "valid" or "same".
+        data_format: "channels_last" or "channels_first".
+
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.AveragePooling2D(2)(keras.ops.zeros((1, 6, 6, 3))).shape)
     (1, 3, 3, 3)
@@ -106,6 +116,12 @@ class AveragePooling2D(_AveragePooling):
 
 class AveragePooling1D(_AveragePooling):
     """The mean of each window's cells inside the sequence: (n, length, c) -> (n, length', c).
+
+    Args:
+        pool_size: Length of the window.
+        strides: Its step; None: `pool_size`.
+        padding: "valid" or "same".
+        data_format: "channels_last" or "channels_first".
 
     >>> from cnnexplain import keras
     >>> keras.layers.AveragePooling1D(2)(keras.ops.array([[[1.0], [3.0], [2.0], [0.0]]])).numpy().ravel()
@@ -134,6 +150,10 @@ class _GlobalPooling(Layer):
 class GlobalAveragePooling2D(_GlobalPooling):
     """The mean over height and width: (n, h, w, c) -> (n, c), or (n, 1, 1, c) with `keepdims`.
 
+    Args:
+        data_format: "channels_last" or "channels_first".
+        keepdims: Whether the axes stay, with length 1.
+
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.GlobalAveragePooling2D()(keras.ops.ones((2, 3, 3, 8))).shape)
     (2, 8)
@@ -150,6 +170,10 @@ class GlobalAveragePooling1D(_GlobalPooling):
     """The mean over a sequence: (n, length, c) -> (n, c), or (n, 1, c) with `keepdims`.
 
     With a mask (n, length) the mean is over the steps where it is true.
+
+    Args:
+        data_format: "channels_last" or "channels_first".
+        keepdims: Whether the axes stay, with length 1.
 
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.GlobalAveragePooling1D()(keras.ops.ones((2, 5, 8))).shape)
@@ -187,6 +211,10 @@ class _GlobalMaxPooling(_GlobalPooling):
 class GlobalMaxPooling2D(_GlobalMaxPooling):
     """The maximum over height and width: (n, h, w, c) -> (n, c), or (n, 1, 1, c) with `keepdims`.
 
+    Args:
+        data_format: "channels_last" or "channels_first".
+        keepdims: Whether the axes stay, with length 1.
+
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.GlobalMaxPooling2D()(keras.ops.ones((2, 3, 3, 8))).shape)
     (2, 8)
@@ -195,6 +223,10 @@ class GlobalMaxPooling2D(_GlobalMaxPooling):
 
 class GlobalMaxPooling1D(_GlobalMaxPooling):
     """The maximum over a sequence: (n, length, c) -> (n, c), or (n, 1, c) with `keepdims`.
+
+    Args:
+        data_format: "channels_last" or "channels_first".
+        keepdims: Whether the axes stay, with length 1.
 
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.GlobalMaxPooling1D()(keras.ops.ones((2, 5, 8))).shape)

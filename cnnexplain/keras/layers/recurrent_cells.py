@@ -247,14 +247,12 @@ class GRUCell(GateCell):
     """One step of a gated recurrent unit.
 
     z, r = sigmoid(x W + h U + b), g = tanh(x W + r (h U + b') + b), or with `reset_after=False`
-    g = tanh(x W + (r h) U + b), each with its block; h' = z h + (1 - z) g. The blocks stand in the order z,
-    r, g.
+    g = tanh(x W + (r h) U + b), each with its block; h' = z h + (1 - z) g. Their order is z, r, g.
 
     Args:
         units: Size of the output, which is also the state.
         activation, recurrent_activation: Of g, and of the gates.
-        use_bias: Whether biases are added: (2, 3 units) for inputs and state, with `reset_after=False` (3
-            units,).
+        use_bias: Whether biases are added, (2, 3 units); with `reset_after=False` one, (3 units,).
         kernel_initializer, recurrent_initializer, bias_initializer: Initial values.
         kernel_regularizer, recurrent_regularizer, bias_regularizer: Penalties.
         kernel_constraint, recurrent_constraint, bias_constraint: Projections.

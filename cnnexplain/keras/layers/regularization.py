@@ -98,6 +98,11 @@ class Dropout(_Noise):
 class SpatialDropout2D(Dropout):
     """Dropout of whole feature maps.
 
+    Args:
+        rate: Share of the feature maps that are dropped.
+        data_format: "channels_last" or "channels_first".
+        seed: An integer for repeatable draws.
+
     >>> from cnnexplain import keras
     >>> keras.layers.SpatialDropout2D(0.5)(keras.ops.ones((1, 4, 4, 2))).shape
     TensorShape([1, 4, 4, 2])
@@ -122,6 +127,10 @@ class SpatialDropout2D(Dropout):
 class SpatialDropout1D(Dropout):
     """Dropout of whole channels of sequences (n, length, c).
 
+    Args:
+        rate: Share of the channels that are dropped.
+        seed: An integer for repeatable draws.
+
     >>> from cnnexplain import keras
     >>> keras.layers.SpatialDropout1D(0.5)(keras.ops.ones((1, 4, 2))).shape
     TensorShape([1, 4, 2])
@@ -137,6 +146,10 @@ class SpatialDropout1D(Dropout):
 
 class GaussianNoise(_Noise):
     """In training adds normal noise of standard deviation `stddev`.
+
+    Args:
+        stddev: The standard deviation.
+        seed: An integer for repeatable draws.
 
     >>> from cnnexplain import keras
     >>> keras.layers.GaussianNoise(0.1)(keras.ops.ones((1, 2))).numpy()
@@ -224,6 +237,9 @@ class AlphaDropout(_Noise):
 
 class ActivityRegularization(Layer):
     """Passes its input on and adds l1 * sum|x| + l2 * sum(x^2), divided by the batch size, to the loss.
+
+    Args:
+        l1, l2: Weights of the two sums.
 
     >>> from cnnexplain import keras
     >>> keras.layers.ActivityRegularization(l2=0.1)(keras.ops.ones((1, 2))).numpy()

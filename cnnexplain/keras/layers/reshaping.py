@@ -20,6 +20,9 @@ _WAYS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 class Flatten(Layer):
     """(n, ...) -> (n, product of the rest); channels_first data is brought to channels_last before.
 
+    Args:
+        data_format: "channels_last" or "channels_first".
+
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.Flatten()(keras.ops.zeros((2, 3, 4, 5))).shape)
     (2, 60)
@@ -76,6 +79,9 @@ class Reshape(Layer):
 class Permute(Layer):
     """Reorders the axes of an example; `dims` counts from 1.
 
+    Args:
+        dims: For each axis of the output, the axis of the input.
+
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.Permute((2, 1))(keras.ops.zeros((3, 10, 64))).shape)
     (3, 64, 10)
@@ -86,9 +92,8 @@ class Permute(Layer):
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ValueError(
-                "Invalid permutation argument `dims` for Permute Layer. The set of indices in `dims` must be "
-                "consecutive "
-                f"and start from 1. Received: dims={dims}"
+                "Invalid permutation argument `dims` for Permute Layer. The set of indices in `dims` must "
+                f"be consecutive and start from 1. Received: dims={dims}"
             )
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
 
@@ -98,6 +103,9 @@ class Permute(Layer):
 
 class RepeatVector(Layer):
     """(n, features) -> (n, times, features).
+
+    Args:
+        n: How many times.
 
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.RepeatVector(3)(keras.ops.zeros((2, 4))).shape)
@@ -243,6 +251,9 @@ def repeat(x: Any, times: int, axis: int) -> Any:
 
 class UpSampling1D(Layer):
     """Repeats each step `size` times: (n, length, c) -> (n, length * size, c).
+
+    Args:
+        size: How many times each step is repeated.
 
     >>> from cnnexplain import keras
     >>> keras.layers.UpSampling1D(2)(keras.ops.array([[[1.0], [2.0]]])).numpy().ravel()

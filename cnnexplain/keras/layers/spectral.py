@@ -6,7 +6,7 @@ from typing import Any
 
 from cnnexplain import _core
 
-from .. import initializers, tracing
+from .. import initializers
 from . import arguments
 from .input_spec import InputSpec
 from .wrappers import Wrapper
@@ -37,8 +37,6 @@ class SpectralNormalization(Wrapper):
     (1, 6, 6, 2)
     """
 
-    rewrites_kernel = True  # steps of training run eagerly
-
     def __init__(self, layer: Any, power_iterations: int = 1, **kwargs: Any):
         super().__init__(layer, **kwargs)
         self.power_iterations = arguments.positive(power_iterations, "power_iterations")
@@ -65,7 +63,7 @@ class SpectralNormalization(Wrapper):
 
     def normalized_weights(self) -> tuple[Any, Any]:
         """The vector u after the iterations, and the kernel divided by its largest singular value."""
-        kernel, u = tracing.latest(self._weight), tracing.latest(self.vector_u)
+        kernel, u = self._weight, self.vector_u
         matrix = _core.reshape(kernel, shape=[-1, self._weight.shape[-1]])
         for _ in range(self.power_iterations):
             v = _unit(_core.matmul(u, _core.transpose(matrix, perm=[1, 0])))
@@ -79,20 +77,10 @@ class SpectralNormalization(Wrapper):
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         if not training:
             return self.layer(inputs)
-        weight = self._weight
         u, kernel = (_core.stop_gradient(value) for value in self.normalized_weights())
         self.vector_u.assign(u)
-        weight.assign(kernel)
-        if not isinstance(kernel, tracing.Symbol):
-            return self.layer(inputs)
-        # In a trace the variable changes when the program has run: until then the layer gets its coming
-        # value, whose gradient is that of the variable.
-        name = "kernel" if self.layer.__dict__.get("kernel") is weight else "embeddings"
-        self.layer.__dict__[name] = weight + _core.stop_gradient(kernel - weight)
-        try:
-            return self.layer(inputs)
-        finally:
-            self.layer.__dict__[name] = weight
+        self._weight.assign(kernel)
+        return self.layer(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.layer.compute_output_shape(input_shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from cnnexplain.tensor import Variable
 
-from .. import config, constraints, initializers, regularizers, tracing, tree
+from .. import config, constraints, initializers, naming, regularizers, tracing, tree
 from ..tracing import state
 from ..variable import Variable as Weight
 
@@ -31,7 +32,28 @@ class VariableHolder:
     _trainable: bool
     _dtype: str | None
 
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[None]:
+        """Within it the layer takes variables and layers; behind the outermost it takes no more."""
+        fields = self.__dict__
+        fields["_building"] = fields.get("_building", 0) + 1
+        try:
+            yield
+            fields["_closed"] = fields["_building"] == 1
+        finally:
+            fields["_building"] -= 1
+
+    def _refuse_if_closed(self, what: str) -> None:
+        if self.__dict__.get("_closed") and not self.__dict__["_building"]:
+            raise ValueError(
+                f"Layer '{self.name}' is built and takes no more variables or layers: make them in "
+                f"`__init__` or in `build`. Received: {what}"
+            )
+
     def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, VariableHolder) and state.path[-1:] == (self.__dict__.get("name"),):
+            if self.__dict__.get(name) is not value:  # within the layer's call
+                self._refuse_if_closed(f"a {type(value).__name__} as `{name}` in `call`")
         if isinstance(value, tuple) and not hasattr(value, "_fields") and type(value) is not tuple:
             value = tuple(value)
         object.__setattr__(self, name, value)
@@ -211,7 +233,7 @@ class VariableHolder:
         overwrite_with_gradient: bool = False,
         name: str | None = None,
         **kwargs: Any,
-    ) -> Any:
+    ) -> Variable:
         """Makes a variable of this layer. The name may also come first, as Keras 2 had it.
 
         Args:
@@ -237,6 +259,7 @@ class VariableHolder:
         kwargs.pop("synchronization", None)
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments passed to `add_weight`: {kwargs}")
+        self._refuse_if_closed(f"add_weight(name={name!r})")
         if overwrite_with_gradient:
             raise ValueError("`overwrite_with_gradient=True` is not offered: it serves 8-bit training.")
         shape = () if shape is None else (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
@@ -248,12 +271,12 @@ class VariableHolder:
             initializer = "glorot_uniform" if dtype.startswith("float") else "zeros"
         initializer = initializers.get(initializer)
         with tracing.running_eagerly():
-            value = initializer(sizes, dtype=dtype)
+            value = (state.first_value or initializer)(sizes, dtype=dtype)
             variable = Weight(value, trainable=bool(trainable), name=name or "variable", dtype=dtype)
         scope = "/".join(
             (*state.path, self.name) if not state.path or state.path[-1] != self.name else state.path
         )
-        _set_path(variable, f"{scope}/{variable.name}")
+        _set_path(variable, "/".join((*naming.scopes.names, scope, variable.name)))
         self._own.append(variable)
         regularizer = regularizers.get(regularizer)
         if regularizer is not None:
@@ -312,6 +335,8 @@ class VariableHolder:
             if state.losses is not None:
                 state.losses.append(value)
             else:
+                if self.__dict__.get("_loss_call") is not state.call:  # left by an earlier call
+                    self.__dict__.update(_losses=[], _loss_call=state.call)
                 self._losses.append(value)
 
     def get_weights(self) -> list[np.ndarray]:
@@ -330,8 +355,7 @@ class VariableHolder:
         if len(variables) != len(weights):
             raise ValueError(
                 f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of length "
-                f"{len(weights)}, "
-                f"but the layer was expecting {len(variables)} weights."
+                f"{len(weights)}, but the layer was expecting {len(variables)} weights."
             )
         arrays = [np.asarray(weight) for weight in weights]
         for variable, array in zip(variables, arrays, strict=True):
@@ -342,9 +366,8 @@ class VariableHolder:
                 )
             if tuple(variable.shape) != array.shape:
                 raise ValueError(
-                    f"Layer {self.name} weight shape {tuple(variable.shape)} is not compatible with provided "
-                    "weight "
-                    f"shape {array.shape}."
+                    f"Layer {self.name} weight shape {tuple(variable.shape)} is not compatible with "
+                    f"provided weight shape {array.shape}."
                 )
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array.astype(variable.dtype.name, copy=False))
@@ -354,8 +377,7 @@ class VariableHolder:
         if not self.built:
             raise ValueError(
                 f"You tried to call `count_params` on layer '{self.name}', but the layer isn't built. You "
-                "can build it "
-                "manually via: `layer.build(input_shape)`."
+                "can build it manually via: `layer.build(input_shape)`."
             )
         return sum(math.prod(variable.shape) for variable in self.weights)
 

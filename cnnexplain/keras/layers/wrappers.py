@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from cnnexplain import _core
+from cnnexplain._sizes import sizes, split_rows
 
 from .base import Layer
-from .description import _plain, policy
-from .recurrent import stack_steps
+from .description import plain_data, policy
+from .rnn import stack_steps
 
 
 class Wrapper(Layer):
@@ -37,7 +38,7 @@ class Wrapper(Layer):
             self.layer.built = True
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "layer": _plain(self.layer)}
+        return {**super().get_config(), "layer": plain_data(self.layer)}
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> Any:
@@ -77,8 +78,7 @@ class TimeDistributed(Wrapper):
         if not isinstance(input_shape, (tuple, list)) or len(input_shape) < 3:
             raise ValueError(
                 f"`TimeDistributed` layer '{self.name}' must be called on inputs (batch, time, ...) of at "
-                "least 3 "
-                f"axes. Received: input_shape={input_shape}"
+                f"least 3 axes. Received: input_shape={input_shape}"
             )
         return (input_shape[0], *input_shape[2:])
 
@@ -102,11 +102,10 @@ class TimeDistributed(Wrapper):
                     f"{tuple(inputs.shape)[:2]}. Received: mask of shape {tuple(mask.shape)}"
                 )
         by_steps = (mask is not None and spec.mask) or self.layer.non_trainable_weights
-        if steps is None and (by_steps or inputs.shape[0] is None):
+        if steps is None and by_steps:
             raise ValueError(
                 f"`TimeDistributed` layer '{self.name}' needs a known number of steps: give it to `Input`. "
-                "Received: "
-                f"inputs of shape {tuple(inputs.shape)}"
+                f"Received: inputs of shape {tuple(inputs.shape)}"
             )
         if by_steps:  # what a step leaves in the layer, the next one finds
             outputs = []
@@ -119,6 +118,8 @@ class TimeDistributed(Wrapper):
         batch = inputs.shape[0]
         rows = -1 if batch is None or steps is None else batch * steps
         joined = self.layer(_core.reshape(inputs, shape=[rows, *_sizes(inputs.shape[2:])]), **keywords)
+        if batch is None and steps is None:
+            return split_rows(joined, *sizes(inputs)[:2])
         return _core.reshape(joined, shape=[*_sizes((batch, steps)), *_sizes(joined.shape[1:])])
 
 
@@ -279,8 +280,8 @@ class Bidirectional(Layer):
             "trainable": self.trainable,
             "dtype": policy(self.dtype),
             "merge_mode": self.merge_mode,
-            "layer": _plain(self.forward_layer),
-            "backward_layer": _plain(self.backward_layer),
+            "layer": plain_data(self.forward_layer),
+            "backward_layer": plain_data(self.backward_layer),
         }
 
     @classmethod

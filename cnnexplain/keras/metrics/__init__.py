@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import losses, naming
 from ..convert import same_rank  # noqa: F401
-from ..losses import (  # noqa: F401
+from ..losses import (
     binary_crossentropy,
     binary_focal_crossentropy,
     categorical_crossentropy,
@@ -33,11 +33,11 @@ from .accuracy import (
     SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
     accuracy,  # noqa: F401
-    binary_accuracy,  # noqa: F401
-    categorical_accuracy,  # noqa: F401
-    sparse_categorical_accuracy,  # noqa: F401
-    sparse_top_k_categorical_accuracy,  # noqa: F401
-    top_k_categorical_accuracy,  # noqa: F401
+    binary_accuracy,
+    categorical_accuracy,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
 )
 from .auc import AUC
 from .base import Metric
@@ -77,9 +77,28 @@ from .regression import (
     PearsonCorrelation,
     R2Score,
     RootMeanSquaredError,
-    concordance_correlation,  # noqa: F401
-    pearson_correlation,  # noqa: F401
+    concordance_correlation,
+    pearson_correlation,
 )
+
+__all__ = [
+    "AUC", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU", "CategoricalAccuracy",
+    "CategoricalCrossentropy", "CategoricalHinge", "ConcordanceCorrelation", "CosineSimilarity",
+    "F1Score", "FBetaScore", "FalseNegatives", "FalsePositives", "Hinge", "IoU", "KLDivergence",
+    "LogCoshError", "Mean", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanIoU",
+    "MeanMetricWrapper", "MeanSquaredError", "MeanSquaredLogarithmicError", "Metric", "OneHotIoU",
+    "OneHotMeanIoU", "PearsonCorrelation", "Poisson", "Precision", "PrecisionAtRecall", "R2Score",
+    "Recall", "RecallAtPrecision", "RootMeanSquaredError", "SensitivityAtSpecificity",
+    "SparseCategoricalAccuracy", "SparseCategoricalCrossentropy", "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity", "SquaredHinge", "Sum", "TopKCategoricalAccuracy", "TrueNegatives",
+    "TruePositives", "binary_accuracy", "binary_crossentropy", "binary_focal_crossentropy",
+    "categorical_accuracy", "categorical_crossentropy", "categorical_focal_crossentropy",
+    "categorical_hinge", "concordance_correlation", "deserialize", "get", "hinge", "huber",
+    "kl_divergence", "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error",
+    "mean_squared_error", "mean_squared_logarithmic_error", "pearson_correlation", "poisson", "serialize",
+    "sparse_categorical_accuracy", "sparse_categorical_crossentropy", "sparse_top_k_categorical_accuracy",
+    "squared_hinge", "top_k_categorical_accuracy",
+]  # fmt: skip
 
 mse = MSE = mean_squared_error
 mae = MAE = mean_absolute_error

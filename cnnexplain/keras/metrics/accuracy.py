@@ -10,7 +10,7 @@ from cnnexplain import _core
 
 from .. import config
 from ..convert import as_real, as_tensor, same_rank
-from ..loss_distances import refuse
+from ..losses.distances import refuse
 from .reduction import Configured, mean_of
 
 
@@ -130,15 +130,31 @@ def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
     return _among(_one_hot("top_k_categorical_accuracy", y_true, y_pred), y_pred, k)
 
 
-Accuracy = mean_of("Accuracy", accuracy, "accuracy", __name__)
-CategoricalAccuracy = mean_of("CategoricalAccuracy", categorical_accuracy, "categorical_accuracy", __name__)
+Accuracy = mean_of("Accuracy", accuracy, "accuracy", __name__, "[1, 2, 3, 4], [0, 2, 3, 4]", 0.75)
+CategoricalAccuracy = mean_of(
+    "CategoricalAccuracy",
+    categorical_accuracy,
+    "categorical_accuracy",
+    __name__,
+    "[[0, 1, 0], [0, 0, 1]], [[0.1, 0.8, 0.1], [0.3, 0.4, 0.3]]",
+    0.5,
+)
 SparseCategoricalAccuracy = mean_of(
-    "SparseCategoricalAccuracy", sparse_categorical_accuracy, "sparse_categorical_accuracy", __name__
+    "SparseCategoricalAccuracy",
+    sparse_categorical_accuracy,
+    "sparse_categorical_accuracy",
+    __name__,
+    "[1, 2], [[0.1, 0.8, 0.1], [0.3, 0.4, 0.3]]",
+    0.5,
 )
 
 
 class BinaryAccuracy(Configured):
     """The mean of `binary_accuracy`.
+
+    Args:
+        threshold: A prediction above it is class 1.
+        name, dtype: As in `Metric`.
 
     >>> from cnnexplain import keras
     >>> m = keras.metrics.BinaryAccuracy(threshold=0.8)
@@ -154,7 +170,18 @@ class BinaryAccuracy(Configured):
 
 
 class TopKCategoricalAccuracy(Configured):
-    """The mean of `top_k_categorical_accuracy`."""
+    """The mean of `top_k_categorical_accuracy`.
+
+    Args:
+        k: How many of the highest scores count.
+        name, dtype: As in `Metric`.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.TopKCategoricalAccuracy(k=1)
+    >>> m.update_state([[0, 1, 0], [0, 0, 1]], [[0.1, 0.8, 0.1], [0.3, 0.4, 0.3]])
+    >>> round(float(m.result()), 4)
+    0.5
+    """
 
     def __init__(self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None):
         super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
@@ -162,6 +189,11 @@ class TopKCategoricalAccuracy(Configured):
 
 class SparseTopKCategoricalAccuracy(Configured):
     """The mean of `sparse_top_k_categorical_accuracy`.
+
+    Args:
+        k: How many of the highest scores count.
+        name, dtype: As in `Metric`.
+        from_sorted_ids: Whether `y_pred` holds classes, the likeliest first, instead of scores.
 
     >>> from cnnexplain import keras
     >>> m = keras.metrics.SparseTopKCategoricalAccuracy(k=2)

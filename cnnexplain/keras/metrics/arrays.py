@@ -32,11 +32,3 @@ def share(part: Any, whole: Any) -> Any:
     """part / whole, 0 where `whole` is 0."""
     part, whole = np.broadcast_arrays(np.asarray(part), np.asarray(whole))
     return np.divide(part, whole, out=np.zeros(part.shape, part.dtype), where=whole != 0)
-
-
-def refuse(name: str, y_true: Any, y_pred: Any, hint: str = "") -> None:
-    """ValueError in the metric's name for two shapes that do not go together."""
-    raise ValueError(
-        f"{name}: `y_true` and `y_pred` must have shapes that go together. Received: "
-        f"y_true.shape={tuple(y_true.shape)}, y_pred.shape={tuple(y_pred.shape)}{hint}"
-    )

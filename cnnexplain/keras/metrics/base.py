@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cnnexplain import _core
+from cnnexplain.tensor import Variable
 
 from .. import config, initializers, naming
 
@@ -60,7 +61,7 @@ class Metric:
         name: str | None = None,
     ) -> Any:
         """Makes a variable that `reset_state` sets to 0."""
-        from cnnexplain.tensor import Variable
+        from ..variable import Variable
 
         if "_own_variables" not in self.__dict__:
             raise RuntimeError(
@@ -69,12 +70,13 @@ class Metric:
         initializer = initializers.get("zeros" if initializer is None else initializer)
         value = initializer(tuple(shape), dtype=config.standardize_dtype(dtype))
         variable = Variable(value, trainable=False, name=name or "variable")
+        variable.path = f"{self.name}/{variable.name}"
         self._own_variables.append(variable)
         return variable
 
     def add_weight(
         self, shape: Any = (), initializer: Any = None, dtype: Any = None, name: str | None = None
-    ) -> Any:
+    ) -> Variable:
         """The same as `add_variable`; the name may come first."""
         if isinstance(shape, str):
             shape, name = (), shape

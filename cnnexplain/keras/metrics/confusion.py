@@ -64,6 +64,10 @@ class _Condition(Counting):
 class TruePositives(_Condition):
     """How many that are positive were called positive.
 
+    Args:
+        thresholds: A prediction above it is called positive: a number in [0, 1] or several; None: 0.5.
+        name, dtype: As in `Metric`.
+
     >>> from cnnexplain import keras
     >>> m = keras.metrics.TruePositives()
     >>> m.update_state([0, 1, 1, 1], [1, 0, 1, 1])
@@ -75,19 +79,52 @@ class TruePositives(_Condition):
 
 
 class TrueNegatives(_Condition):
-    """How many that are negative were called negative."""
+    """How many that are negative were called negative.
+
+    Args:
+        thresholds: A prediction above it is called positive: a number in [0, 1] or several; None: 0.5.
+        name, dtype: As in `Metric`.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.TrueNegatives()
+    >>> m.update_state([0, 1, 1, 0], [0.6, 0.8, 0.2, 0.1])
+    >>> round(float(m.result()), 1)
+    1.0
+    """
 
     _kept = ("tn",)
 
 
 class FalsePositives(_Condition):
-    """How many that are negative were called positive."""
+    """How many that are negative were called positive.
+
+    Args:
+        thresholds: A prediction above it is called positive: a number in [0, 1] or several; None: 0.5.
+        name, dtype: As in `Metric`.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.FalsePositives()
+    >>> m.update_state([0, 1, 1, 0], [0.6, 0.8, 0.2, 0.1])
+    >>> round(float(m.result()), 1)
+    1.0
+    """
 
     _kept = ("fp",)
 
 
 class FalseNegatives(_Condition):
-    """How many that are positive were called negative."""
+    """How many that are positive were called negative.
+
+    Args:
+        thresholds: A prediction above it is called positive: a number in [0, 1] or several; None: 0.5.
+        name, dtype: As in `Metric`.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.FalseNegatives()
+    >>> m.update_state([0, 1, 1, 0], [0.6, 0.8, 0.2, 0.1])
+    >>> round(float(m.result()), 1)
+    1.0
+    """
 
     _kept = ("fn",)
 
@@ -160,6 +197,12 @@ class Recall(_Share):
 
     Raises:
         ValueError: A threshold outside [0, 1].
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.Recall()
+    >>> m.update_state([0, 1, 1, 0], [0.6, 0.8, 0.2, 0.1])
+    >>> round(float(m.result()), 4)
+    0.5
     """
 
     _kept = ("tp", "fn")
@@ -210,6 +253,12 @@ class _AtValue(Counting):
 class SensitivityAtSpecificity(_AtValue):
     """The best sensitivity, tp / (tp + fn), where the specificity, tn / (tn + fp), is at least the given one.
 
+    Args:
+        specificity: The least specificity.
+        num_thresholds: How many thresholds are tried.
+        class_id: The one class that is looked at.
+        name, dtype: As in `Metric`.
+
     >>> from cnnexplain import keras
     >>> m = keras.metrics.SensitivityAtSpecificity(0.5)
     >>> m.update_state([0, 0, 0, 1, 1], [0.0, 0.3, 0.8, 0.3, 0.8])
@@ -232,7 +281,20 @@ class SensitivityAtSpecificity(_AtValue):
 
 
 class SpecificityAtSensitivity(_AtValue):
-    """The best specificity, tn / (tn + fp), where the sensitivity, tp / (tp + fn), is at least the given."""
+    """The best specificity, tn / (tn + fp), where the sensitivity, tp / (tp + fn), is at least the given.
+
+    Args:
+        sensitivity: The least sensitivity.
+        num_thresholds: How many thresholds are tried.
+        class_id: The one class that is looked at.
+        name, dtype: As in `Metric`.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.SpecificityAtSensitivity(0.75)
+    >>> m.update_state([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9])
+    >>> round(float(m.result()), 4)
+    0.5
+    """
 
     _argument = "sensitivity"
     _ratios = (("tp", "fn"), ("tn", "fp"))
@@ -249,7 +311,20 @@ class SpecificityAtSensitivity(_AtValue):
 
 
 class PrecisionAtRecall(_AtValue):
-    """The best precision where the recall is at least the given one."""
+    """The best precision where the recall is at least the given one.
+
+    Args:
+        recall: The least recall.
+        num_thresholds: How many thresholds are tried.
+        class_id: The one class that is looked at.
+        name, dtype: As in `Metric`.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.PrecisionAtRecall(0.75)
+    >>> m.update_state([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9])
+    >>> round(float(m.result()), 4)
+    0.6667
+    """
 
     _argument = "recall"
     _ratios = (("tp", "fn"), ("tp", "fp"))
@@ -266,7 +341,20 @@ class PrecisionAtRecall(_AtValue):
 
 
 class RecallAtPrecision(_AtValue):
-    """The best recall where the precision is at least the given one."""
+    """The best recall where the precision is at least the given one.
+
+    Args:
+        precision: The least precision.
+        num_thresholds: How many thresholds are tried.
+        class_id: The one class that is looked at.
+        name, dtype: As in `Metric`.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.RecallAtPrecision(0.75)
+    >>> m.update_state([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9])
+    >>> round(float(m.result()), 4)
+    0.5
+    """
 
     _argument = "precision"
     _ratios = (("tp", "fp"), ("tp", "fn"))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import config
-from .arrays import as_array, refuse, same_rank
+from ..losses.distances import refuse
+from .arrays import as_array, same_rank
 
 _NEVER = -1e10  # the score of a class that is not among the best k
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import config
-from .arrays import as_array, refuse
+from ..losses.distances import refuse
+from .arrays import as_array
 from .base import Metric
 
 
@@ -123,6 +124,11 @@ class FBetaScore(Metric):
 
 class F1Score(FBetaScore):
     """2 * precision * recall / (precision + recall): `FBetaScore` with beta 1.
+
+    Args:
+        average: "micro", "macro" or "weighted"; None: one score for each class.
+        threshold: A score above it counts; None: the highest of each example.
+        name, dtype: As in `Metric`.
 
     >>> from cnnexplain import keras
     >>> m = keras.metrics.F1Score(threshold=0.5)

@@ -10,7 +10,8 @@ import numpy as np
 from cnnexplain import _core
 
 from .. import config
-from .arrays import as_array, refuse
+from ..losses.distances import refuse
+from .arrays import as_array
 from .base import Metric
 
 
@@ -129,6 +130,11 @@ class IoU(Metric):
 class BinaryIoU(IoU):
     """`IoU` of probabilities: above the threshold, or at it, is class 1.
 
+    Args:
+        target_class_ids: The classes whose mean is taken: [0], [1] or both.
+        threshold: A prediction at or above it is class 1.
+        name, dtype: As in `Metric`.
+
     >>> from cnnexplain import keras
     >>> m = keras.metrics.BinaryIoU(target_class_ids=[0, 1], threshold=0.3)
     >>> m.update_state([0, 1, 0, 1], [0.1, 0.2, 0.4, 0.7])
@@ -158,6 +164,12 @@ class BinaryIoU(IoU):
 class MeanIoU(IoU):
     """`IoU` of all classes.
 
+    Args:
+        num_classes: Number of classes.
+        name, dtype: As in `Metric`.
+        ignore_class: A label whose places do not count.
+        sparse_y_true, sparse_y_pred, axis: As in `IoU`.
+
     >>> from cnnexplain import keras
     >>> m = keras.metrics.MeanIoU(num_classes=2)
     >>> m.update_state([0, 0, 1, 1], [0, 1, 0, 1])
@@ -185,7 +197,22 @@ class MeanIoU(IoU):
 
 
 class OneHotIoU(IoU):
-    """`IoU` of one-hot labels and scores of classes."""
+    """`IoU` of one-hot labels and scores of classes.
+
+    Args:
+        num_classes: Number of classes.
+        target_class_ids: The classes whose mean is taken.
+        name, dtype: As in `Metric`.
+        ignore_class: A label whose places do not count.
+        sparse_y_pred: Whether `y_pred` holds classes as integers.
+        axis: The class axis of scores.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.OneHotIoU(num_classes=3, target_class_ids=[1])
+    >>> m.update_state([[0, 1, 0], [0, 0, 1]], [[0.1, 0.8, 0.1], [0.3, 0.4, 0.3]])
+    >>> round(float(m.result()), 4)
+    0.5
+    """
 
     def __init__(
         self,
@@ -207,7 +234,21 @@ class OneHotIoU(IoU):
 
 
 class OneHotMeanIoU(MeanIoU):
-    """`MeanIoU` of one-hot labels and scores of classes."""
+    """`MeanIoU` of one-hot labels and scores of classes.
+
+    Args:
+        num_classes: Number of classes.
+        name, dtype: As in `Metric`.
+        ignore_class: A label whose places do not count.
+        sparse_y_pred: Whether `y_pred` holds classes as integers.
+        axis: The class axis of scores.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.OneHotMeanIoU(num_classes=3)
+    >>> m.update_state([[0, 1, 0], [0, 0, 1]], [[0.1, 0.8, 0.1], [0.3, 0.4, 0.3]])
+    >>> round(float(m.result()), 4)
+    0.25
+    """
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..losses import mask_of
+from ..losses.base import mask_of
 from ..saving.serialization import deserialize_keras_object, serialize_keras_object
 from .arrays import as_array, same_rank
 from .base import Metric
@@ -104,6 +104,12 @@ class MeanMetricWrapper(Mean):
         name: Its name; None: from the class.
         dtype: dtype of the result.
         kwargs: Keyword arguments of the function.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.MeanMetricWrapper(keras.losses.mean_squared_error)
+    >>> m.update_state([[1.0, 2.0]], [[1.5, 4.0]])
+    >>> round(float(m.result()), 4)
+    2.125
     """
 
     def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any):
@@ -149,12 +155,23 @@ class Configured(MeanMetricWrapper):
             setattr(self, key, value)
 
 
-def mean_of(class_name: str, fn: Callable, name: str, module: str) -> type:
-    """The class of the mean of a function without arguments of its own."""
+def mean_of(class_name: str, fn: Callable, name: str, module: str, arguments: str, value: float) -> Any:
+    """The class of the mean of a function without arguments of its own, with the value of an example."""
     default = name
 
     def __init__(self: Any, name: str | None = default, dtype: Any = None) -> None:
         MeanMetricWrapper.__init__(self, fn, name=name, dtype=dtype)
 
-    members = {"__init__": __init__, "__doc__": f"The mean of `{fn.__name__}`.", "__module__": module}
+    members: dict[str, Any] = {"__init__": __init__, "__module__": module}
+    members["__doc__"] = f"""The mean of `{fn.__name__}`.
+
+    Args:
+        name, dtype: As in `Metric`.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.{class_name}()
+    >>> m.update_state({arguments})
+    >>> round(float(m.result()), 4)
+    {value}
+    """
     return type(class_name, (MeanMetricWrapper,), members)

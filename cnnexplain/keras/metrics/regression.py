@@ -12,6 +12,7 @@ from cnnexplain import _core
 
 from .. import config, losses
 from ..convert import as_real, as_tensor, same_rank
+from ..losses.distances import refuse
 from . import arrays
 from .base import Metric
 from .reduction import Configured, Mean
@@ -39,7 +40,7 @@ class RootMeanSquaredError(Mean):
         try:
             error = pred - true
         except ValueError:
-            arrays.refuse(self.name, true, pred)
+            refuse(self.name, true, pred)
         super().update_state(np.square(error), sample_weight=sample_weight)
 
     def value(self) -> float:
@@ -51,7 +52,18 @@ def _cosine(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 
 
 class CosineSimilarity(Configured):
-    """The mean cosine of the angle between the two: 1 for the same direction."""
+    """The mean cosine of the angle between the two: 1 for the same direction.
+
+    Args:
+        name, dtype: As in `Metric`.
+        axis: The axis along which vectors lie.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.CosineSimilarity()
+    >>> m.update_state([[3.0, 4.0]], [[4.0, 3.0]])
+    >>> round(float(m.result()), 4)
+    0.96
+    """
 
     def __init__(self, name: str | None = "cosine_similarity", dtype: Any = None, axis: int = -1):
         super().__init__(_cosine, name, dtype, axis=axis)
@@ -97,14 +109,36 @@ def concordance_correlation(y_true: Any, y_pred: Any, axis: Any = -1) -> Any:
 
 
 class PearsonCorrelation(Configured):
-    """The mean of `pearson_correlation`."""
+    """The mean of `pearson_correlation`.
+
+    Args:
+        name, dtype: As in `Metric`.
+        axis: The axis along which values are paired.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.PearsonCorrelation()
+    >>> m.update_state([[1.0, 2.0, 3.0]], [[1.0, 2.0, 4.0]])
+    >>> round(float(m.result()), 4)
+    0.982
+    """
 
     def __init__(self, name: str | None = "pearson_correlation", dtype: Any = None, axis: Any = -1):
         super().__init__(pearson_correlation, name, dtype, axis=axis)
 
 
 class ConcordanceCorrelation(Configured):
-    """The mean of `concordance_correlation`."""
+    """The mean of `concordance_correlation`.
+
+    Args:
+        name, dtype: As in `Metric`.
+        axis: The axis along which values are paired.
+
+    >>> from cnnexplain import keras
+    >>> m = keras.metrics.ConcordanceCorrelation()
+    >>> m.update_state([[1.0, 2.0, 3.0]], [[1.0, 2.0, 4.0]])
+    >>> round(float(m.result()), 4)
+    0.8571
+    """
 
     def __init__(self, name: str | None = "concordance_correlation", dtype: Any = None, axis: Any = -1):
         super().__init__(concordance_correlation, name, dtype, axis=axis)
@@ -160,7 +194,7 @@ class R2Score(Metric):
 
     def _build(self, true: np.ndarray, pred: np.ndarray) -> None:
         if true.ndim != 2 or pred.ndim != 2:
-            arrays.refuse(self.name, true, pred, ". They must be of shape (batch_size, output_dim).")
+            refuse(self.name, true, pred, ". They must be of shape (batch_size, output_dim).")
         for name, title in (
             ("squared_sum", "squared_sum"),
             ("sum", "sum"),
@@ -177,7 +211,7 @@ class R2Score(Metric):
         if not self._built:
             self._build(true, pred)
         if true.shape != pred.shape:
-            arrays.refuse(self.name, true, pred)
+            refuse(self.name, true, pred)
         weight = arrays.as_array(1 if sample_weight is None else sample_weight, self.dtype)
         weight = np.broadcast_to(weight[:, None] if weight.ndim == 1 else weight, true.shape)
         self.sum.assign_add((true * weight).sum(0))

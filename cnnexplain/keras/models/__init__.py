@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ..saving import load_model, save_model
 from .cloning import clone_model
 from .model import Functional, Model
 from .sequential import Sequential
@@ -18,17 +17,3 @@ def model_from_json(json_string: str, custom_objects: dict | None = None) -> Mod
     from ..saving.serialization import deserialize_keras_object
 
     return deserialize_keras_object(json.loads(json_string), custom_objects=custom_objects)
-
-
-def load_model(
-    filepath: Any, custom_objects: dict | None = None, compile: bool = True, safe_mode: bool = True
-) -> Model:
-    """Reads a model from a file."""
-    from ..saving import load_model as load
-
-    return load(filepath, custom_objects=custom_objects, compile=compile, safe_mode=safe_mode)
-
-
-def save_model(model: Model, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-    """Writes a model to a file."""
-    model.save(filepath, overwrite=overwrite, **kwargs)

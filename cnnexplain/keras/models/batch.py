@@ -10,6 +10,7 @@ import numpy as np
 from cnnexplain import _core
 
 from .. import tracing, tree
+from ..utils.packing import pack_x_y_sample_weight
 from .eager_steps import EagerSteps
 from .step import Step, target_array
 
@@ -86,16 +87,14 @@ class BatchSteps(EagerSteps):
             or self.run_eagerly
             or cls.compute_loss is not EagerSteps.compute_loss
             or cls.compute_metrics is not EagerSteps.compute_metrics
-            or (training and self._rewrites_kernels())
         )
 
-    def _rewrites_kernels(self) -> bool:
-        """Does a layer assign to a trained variable, which must happen before the gradient is applied?"""
-        entry = self.__dict__.get("_rewrites")
-        if entry is None or entry[0] != tracing.configuration():
-            found = any(getattr(type(layer), "rewrites_kernel", False) for layer in self._flatten_layers())
-            entry = self.__dict__["_rewrites"] = (tracing.configuration(), found)
-        return entry[1]
+    def _has_own_step(self, training: bool) -> bool:
+        """Has the user written the step? Then batches need not fit the model's call."""
+        cls = type(self)
+        if training:
+            return cls.train_step is not EagerSteps.train_step
+        return cls.test_step is not EagerSteps.test_step
 
     def _run_batch(self, x: Any, y: Any, w: Any, training: bool) -> dict | None:
         """One step; the logs where the user's own step returned them, else None (read from the metrics)."""
@@ -111,7 +110,8 @@ class BatchSteps(EagerSteps):
             else:
                 step.run(self._inputs(x), targets, weights)
                 return None
-        self._ensure_built(x)
+        if not self._has_own_step(training):
+            self._ensure_built(x)
         inputs = self._inputs(x)
         if self._functional:
             given = [_core.tensor(value) if isinstance(value, np.ndarray) else value for value in inputs]
@@ -120,9 +120,7 @@ class BatchSteps(EagerSteps):
             x = tensors(x, self.dtype)
         y = tree.map_structure(lambda a: None if a is None else _core.tensor(target_array(a, self.dtype)), y)
         w = tree.map_structure(lambda a: None if a is None else _core.tensor(np.asarray(a, self.dtype)), w)
-        batch: tuple = (x, y) if w is None else (x, y, w)
-        if y is None and w is None:
-            batch = (x,)
+        batch = pack_x_y_sample_weight(x, y, w)
         logs = self.train_step(batch) if training else self.test_step(batch)
         if not isinstance(logs, dict):
             return None

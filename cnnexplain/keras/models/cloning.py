@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import tracing, tree
-from ..tracing import Step, Symbol
+from .. import tree
+from ..nodes import Step, Symbol, run
 from .model import Functional, Model
 from .sequential import Sequential
 
@@ -44,14 +44,14 @@ def clone_model(
     sequential = isinstance(model, Sequential)
     if call_function is not None and (sequential or model._graph is None):
         raise ValueError(
-            "`call_function` is for functional models: the layers of other models are not called when the model "
-            f"is made. Received: a model of type {type(model).__name__}"
+            "`call_function` is for functional models: the layers of other models are not called when the "
+            f"model is made. Received: a model of type {type(model).__name__}"
         )
     if not sequential and model._graph is None:
         if clone_function is not None or input_tensors is not None:
             raise ValueError(
-                "`clone_function` and `input_tensors` are for functional and sequential models. Received: a model "
-                f"of type {type(model).__name__}"
+                "`clone_function` and `input_tensors` are for functional and sequential models. Received: a "
+                f"model of type {type(model).__name__}"
             )
         return type(model).from_config(model.get_config())
     copy = _copier(clone_function or _again, call_function, recursive, {} if copies is None else copies)
@@ -108,7 +108,7 @@ def _clone_sequential(model: Sequential, copy: Callable, input_tensors: Any) -> 
         given = tree.flatten(input_tensors)
         if len(given) != 1 or not isinstance(given[0], Symbol):
             raise ValueError(
-                f"`input_tensors` must be one symbol, as `Input` makes. Received: input_tensors={input_tensors}"
+                f"`input_tensors` must be one symbol, as of `Input`. Received: input_tensors={input_tensors}"
             )
         layers.insert(0, given[0])
     elif model._symbols:
@@ -134,17 +134,18 @@ def _clone_graph(model: Model, copy: Callable, input_tensors: Any, call: Callabl
         given = tree.flatten(input_tensors)
         if len(given) != len(graph.inputs) or not all(isinstance(value, Symbol) for value in given):
             raise ValueError(
-                f"`input_tensors` must be symbols in the structure of `model.input`, {graph.input_structure}. "
-                f"Received: input_tensors={input_tensors}"
+                f"`input_tensors` must be symbols in the structure of `model.input`, "
+                f"{graph.input_structure}. Received: input_tensors={input_tensors}"
             )
-    env = {symbol.id: value for symbol, value in zip(graph.inputs, given, strict=True)}
+    env: dict[int, Any] = {symbol.id: value for symbol, value in zip(graph.inputs, given, strict=True)}
 
     def lookup(leaf: Any) -> Any:
         return env[leaf.id] if isinstance(leaf, Symbol) else leaf
 
     for step in graph.steps:
         if isinstance(step, Step):
-            tracing.run([step], env)
+            run([step], env)
+            Step(env[step.outputs[0].id].maker).name = step.name or ""
             continue
         args = [tree.map_structure(lookup, value) for value in step.args]
         kwargs = {key: tree.map_structure(lookup, value) for key, value in step.kwargs.items()}

@@ -9,14 +9,27 @@ import numpy as np
 from cnnexplain import _core
 
 from .. import convert, losses, metrics, naming, tree
+from ..losses.wrappers import LossFunctionWrapper
+
+# What "accuracy" and "crossentropy" mean for one score, for integers as labels, and for one-hot labels.
+_ACCURACY = (metrics.BinaryAccuracy, metrics.SparseCategoricalAccuracy, metrics.CategoricalAccuracy)
+_ENTROPY = (
+    metrics.BinaryCrossentropy,
+    metrics.SparseCategoricalCrossentropy,
+    metrics.CategoricalCrossentropy,
+)
+_ENTROPY_LOSS = (
+    losses.binary_crossentropy,
+    losses.sparse_categorical_crossentropy,
+    losses.categorical_crossentropy,
+)
 
 
-def _is_binary(y_true: Any, y_pred: Any) -> bool:
-    return len(y_pred.shape) > 0 and y_pred.shape[-1] == 1
-
-
-def _is_sparse(y_true: Any, y_pred: Any) -> bool:
-    return len(y_true.shape) < len(y_pred.shape) or (y_true.shape[-1] == 1 and y_pred.shape[-1] != 1)
+def _kind_of_labels(y_true: Any, y_pred: Any) -> int:
+    """Which of the three the shapes tell."""
+    if y_pred.shape and y_pred.shape[-1] == 1:
+        return 0
+    return 1 if len(y_true.shape) < len(y_pred.shape) or y_true.shape[-1] == 1 else 2
 
 
 def resolve_metric(identifier: Any, y_true: Any, y_pred: Any) -> Any:
@@ -25,24 +38,9 @@ def resolve_metric(identifier: Any, y_true: Any, y_pred: Any) -> Any:
         return identifier
     name = identifier if isinstance(identifier, str) else None
     low = str(identifier).lower() if name else ""
-    if low in ("accuracy", "acc"):
-        cls = (
-            metrics.BinaryAccuracy
-            if _is_binary(y_true, y_pred)
-            else metrics.SparseCategoricalAccuracy
-            if _is_sparse(y_true, y_pred)
-            else metrics.CategoricalAccuracy
-        )
-        return cls(name=name)
-    if low in ("crossentropy", "ce"):
-        cls = (
-            metrics.BinaryCrossentropy
-            if _is_binary(y_true, y_pred)
-            else metrics.SparseCategoricalCrossentropy
-            if _is_sparse(y_true, y_pred)
-            else metrics.CategoricalCrossentropy
-        )
-        return cls(name=name)
+    for words, choices in ((("accuracy", "acc"), _ACCURACY), (("crossentropy", "ce"), _ENTROPY)):
+        if low in words:
+            return choices[_kind_of_labels(y_true, y_pred)](name=name)
     found = metrics.get(identifier)
     if not isinstance(found, metrics.Metric):
         found = metrics.MeanMetricWrapper(found, name=naming.object_name(found))
@@ -56,16 +54,10 @@ def resolve_loss(identifier: Any, y_true: Any, y_pred: Any) -> Any:
     if identifier is None or isinstance(identifier, losses.Loss):
         return identifier
     if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
-        identifier = (
-            losses.binary_crossentropy
-            if _is_binary(y_true, y_pred)
-            else losses.sparse_categorical_crossentropy
-            if _is_sparse(y_true, y_pred)
-            else losses.categorical_crossentropy
-        )
+        identifier = _ENTROPY_LOSS[_kind_of_labels(y_true, y_pred)]
     found = losses.get(identifier)
     if not isinstance(found, losses.Loss):
-        found = losses.LossFunctionWrapper(found, name=naming.object_name(found))
+        found = LossFunctionWrapper(found, name=naming.object_name(found))
     return found
 
 
@@ -83,13 +75,37 @@ def _spread(given: Any, names: list[str], count: int, argument: str) -> list:
         if len(given) != count:
             raise ValueError(
                 f"For a model with multiple outputs, when providing the `{argument}` argument as a list, it "
-                "should have as many "
-                f"entries as the model has outputs. Received: {argument}={given} of length {len(given)} "
-                "whereas the model has "
-                f"{count} outputs."
+                f"should have as many entries as the model has outputs. Received: {argument}={given} of "
+                f"length {len(given)} whereas the model has {count} outputs."
             )
         return list(given)
     return [given] * count
+
+
+def leaves(structure: Any, given: Any) -> list:
+    """What `given` holds for each leaf of a nested structure; None where a dict has no such key.
+
+    Raises:
+        ValueError: Another structure.
+    """
+    if not tree.is_nested(structure):
+        return [given]
+    if given is None:
+        return [None] * len(tree.flatten(structure))
+    if isinstance(structure, dict):
+        if isinstance(given, dict) and set(given) <= set(structure):
+            return [leaf for key in sorted(structure) for leaf in leaves(structure[key], given.get(key))]
+    elif isinstance(given, (list, tuple)) and len(given) == len(structure):
+        return [leaf for one, its in zip(structure, given, strict=True) for leaf in leaves(one, its)]
+    raise ValueError(f"The structure must be that of the model's outputs, {structure}. Received: {given}")
+
+
+def _places(structure: Any, outer: tuple[str, ...] = ()) -> list[str]:
+    """Where each leaf of a nested structure lies, "outer/" or nothing."""
+    if not tree.is_nested(structure):
+        return ["".join(f"{key}/" for key in outer[:-1])]
+    keys = sorted(structure) if isinstance(structure, dict) else range(len(structure))
+    return [place for key in keys for place in _places(structure[key], (*outer, str(key)))]
 
 
 class Compiled:
@@ -116,33 +132,44 @@ class Compiled:
         self.metrics: list[list] = []  # by output
         self.weighted: list[list] = []
         self.names: list[str] = []
+        self.nested: Any = None
         self.trackers: list = []  # of each output's loss, when there are several
         self.total = metrics.Mean(name="loss")
 
-    def build(self, y_true: list, y_pred: list, names: list[str]) -> None:
-        """Resolves names against the targets and outputs, which need shapes only."""
+    def build(self, y_true: list, y_pred: list, names: list[str], nested: Any = None) -> None:
+        """Resolves names against the targets and outputs, which need shapes only.
+
+        Args:
+            y_true, y_pred: One for each output.
+            names: Names of the outputs.
+            nested: The structure of the outputs where it has several levels.
+        """
         count = len(y_pred)
+        self.nested = nested
         self.names = names if len(names) == count else [f"output_{i + 1}" for i in range(count)]
-        wanted = _spread(self.loss, self.names, count, "loss") if count > 1 else [_only(self.loss)]
+        wanted = self._of_outputs(self.loss, "loss") if count > 1 else [_only(self.loss)]
         self.losses = [
             None if one is None else resolve_loss(one, _labels(y), p)
             for one, y, p in zip(wanted, y_true, y_pred, strict=True)
         ]
-        weights = (
-            _spread(self.loss_weights, self.names, count, "loss_weights")
-            if self.loss_weights is not None
-            else [None] * count
-        )
+        weights = self._of_outputs(self.loss_weights, "loss_weights")
         self.weights = [1.0 if weight is None else float(weight) for weight in weights]
         self.metrics = self._metrics(self.given_metrics, y_true, y_pred, "metrics")
         self.weighted = self._metrics(self.weighted_metrics, y_true, y_pred, "weighted_metrics")
-        if count > 1:
+        if sum(loss is not None for loss in self.losses) > 1:
+            places = [""] * count if nested is None else _places(nested)
             self.trackers = [
-                metrics.Mean(name=f"{name}_loss") if loss is not None else None
-                for name, loss in zip(self.names, self.losses, strict=True)
+                metrics.Mean(name=f"{place}{name}_loss") if loss is not None else None
+                for place, name, loss in zip(places, self.names, self.losses, strict=True)
             ]
         self._label(count > 1)
         self.built = True
+
+    def _of_outputs(self, given: Any, argument: str) -> list:
+        """One entry of a setting for each output."""
+        if self.nested is not None and isinstance(given, (dict, list, tuple)):
+            return leaves(self.nested, given)
+        return _spread(given, self.names, len(self.names), argument)
 
     def _label(self, several: bool) -> None:
         """Names in the logs: with the output's name where there are several, and every name once."""
@@ -169,8 +196,8 @@ class Compiled:
         if count == 1:
             flat = tree.flatten(given) if not isinstance(given, dict) else tree.flatten(list(given.values()))
             return [[resolve_metric(one, y_true[0], y_pred[0]) for one in flat if y_true[0] is not None]]
-        if isinstance(given, dict):
-            spread = _spread(given, self.names, count, argument)
+        if isinstance(given, dict) or self.nested is not None:
+            spread = self._of_outputs(given, argument)
         elif len(given) == count and any(isinstance(one, (list, tuple)) or one is None for one in given):
             spread = list(given)
         elif len(given) == count:
@@ -178,10 +205,8 @@ class Compiled:
         else:
             raise ValueError(
                 f"For a model with multiple outputs, when providing the `{argument}` argument as a list, it "
-                "should have as many "
-                f"entries as the model has outputs. Received: {argument}={given} of length {len(given)} "
-                "whereas the model has "
-                f"{count} outputs."
+                f"should have as many entries as the model has outputs. Received: {argument}={given} of "
+                f"length {len(given)} whereas the model has {count} outputs."
             )
         resolved = []
         for entry, y, p in zip(spread, y_true, y_pred, strict=True):

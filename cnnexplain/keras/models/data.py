@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from cnnexplain import _core
-from cnnexplain.data.ahead import noted, side_by_side
+from cnnexplain.data.threads import add_note, parallel_map
 
 from .. import config, tree
 from ..utils.packing import unpack_x_y_sample_weight
-from ..utils.sequence import PyDataset
+from ..utils.py_dataset import PyDataset
 
 _TENSORS = (_core.Tensor, _core.Variable)
 
@@ -93,8 +93,7 @@ def train_validation_split(arrays: tuple, share: float) -> tuple[tuple, tuple]:
     if at == 0 or at == count:
         raise ValueError(
             f"Training data contains {count} samples, which is not sufficient to split it into a validation "
-            "and training set "
-            f"as specified by `validation_split={share}`."
+            f"and training set as specified by `validation_split={share}`."
         )
     first = tuple(tree.map_structure(lambda a: None if a is None else a[:at], part) for part in arrays)
     last = tuple(tree.map_structure(lambda a: None if a is None else a[at:], part) for part in arrays)
@@ -244,12 +243,12 @@ class IterableBatches(Batches):
             try:
                 return source[index]
             except Exception as error:
-                noted(error, f"in `{type(source).__name__}.__getitem__`, batch {index}")
+                add_note(error, f"in `{type(source).__name__}.__getitem__`, batch {index}")
                 raise
 
         if source.workers > 1:
             self._passes += 1
-            return side_by_side(iter(order), batch, source.workers, True, self._passes)
+            return parallel_map(iter(order), batch, source.workers, True, self._passes)
         return (batch(0, index) for index in order)
 
     def epoch(self) -> Iterator[tuple[Any, Any, Any]]:
@@ -266,8 +265,8 @@ class IterableBatches(Batches):
                 item = next(self._iterator)
             except StopIteration:
                 self._iterator = None
-                if self._wanted is None or self.endless:
-                    return
+                if self._wanted is None or self.endless or done:
+                    return  # the next epoch begins with the next pass
                 if done == 0 and not hasattr(self.source, "__len__") and not hasattr(self.source, "__iter__"):
                     return
                 self._iterator = self._items()

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import convert, tree
 from . import data
-from .compiled import result_of
+from .compiled import leaves, result_of
 
 
 class EagerSteps:
@@ -68,10 +68,10 @@ class EagerSteps:
         total = None
         if self._compiled is not None and self._compiled.loss is not None and y is not None:
             flat_pred = tree.flatten(y_pred)
-            flat_true = [convert.as_tensor(one) for one in self._match_targets(y, len(flat_pred))]
+            flat_true = _tensors(self._match_targets(y, len(flat_pred)))
             weights = self._match_weights(sample_weight, len(flat_pred))
             if not self._compiled.built:
-                self._compiled.build(flat_true, flat_pred, self.output_names)
+                self._compiled.build(flat_true, flat_pred, self.output_names, self._nested_outputs)
             total, parts = self._compiled.total_loss(flat_true, flat_pred, weights)
             for tracker, part in zip(self._compiled.trackers, parts, strict=False):
                 if tracker is not None:
@@ -91,7 +91,7 @@ class EagerSteps:
             flat_true = self._match_targets(y, len(flat_pred))
             weights = self._match_weights(sample_weight, len(flat_pred))
             if not compiled.built:
-                compiled.build([convert.as_tensor(one) for one in flat_true], flat_pred, self.output_names)
+                compiled.build(_tensors(flat_true), flat_pred, self.output_names, self._nested_outputs)
             compiled.update_metrics(flat_true, flat_pred, weights)
         return self.get_metrics_result()
 
@@ -112,6 +112,8 @@ class EagerSteps:
             self._compiled.total.add(float(loss) * count, count)
 
     def _match_targets(self, y: Any, count: int) -> list:
+        if self._nested_outputs is not None:
+            return leaves(self._nested_outputs, y)
         if isinstance(y, dict):
             names = self.output_names
             unknown = set(y) - set(names)
@@ -136,6 +138,8 @@ class EagerSteps:
     def _match_weights(self, sample_weight: Any, count: int) -> list:
         if sample_weight is None:
             return [None] * count
+        if self._nested_outputs is not None and tree.is_nested(sample_weight):
+            return leaves(self._nested_outputs, sample_weight)
         if isinstance(sample_weight, dict):
             return [sample_weight.get(name) for name in self.output_names]
         if isinstance(sample_weight, (list, tuple)) and len(sample_weight) == count and count > 1:
@@ -147,6 +151,10 @@ class EagerSteps:
         ):
             return [sample_weight[0]] * count
         return [sample_weight] * count
+
+
+def _tensors(arrays: list) -> list:
+    return [None if one is None else convert.as_tensor(one) for one in arrays]
 
 
 class CompiledMetrics:

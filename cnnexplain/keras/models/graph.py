@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import naming, tracing, tree
-from ..tracing import Node, Step, Symbol
+from .. import naming, tree
+from ..nodes import Node, Step, Symbol, plan
 
 _STEP_CLASSES = {
     "divide": "TrueDivide",
@@ -51,8 +51,7 @@ def symbols_of(structure: Any, argument: str) -> list:
         if not isinstance(value, Symbol):
             raise ValueError(
                 f"All `{argument}` values must be KerasTensors. Received: {argument}={structure} including "
-                "invalid value "
-                f"{value} of type {type(value)}"
+                f"invalid value {value} of type {type(value)}"
             )
     return flat
 
@@ -67,7 +66,7 @@ class Graph:
         self.outputs = symbols_of(outputs, "outputs")
         if len({symbol.id for symbol in self.inputs}) != len(self.inputs):
             raise ValueError(f"All inputs of a model must be different tensors. Received: inputs={inputs}")
-        self.steps = tracing.plan(self.inputs, self.outputs)
+        self.steps = plan(self.inputs, self.outputs)
         self.input_layers = [_input_node(symbol) for symbol in self.inputs]
         self.operations = self._order()
         self.layers = [operation for operation in self.operations if not isinstance(operation, Step)]
@@ -80,6 +79,7 @@ class Graph:
                     f'The name "{name}" is used {count} times in the model. All operation names should be '
                     "unique."
                 )
+        self._name_steps()
 
     def nodes(self) -> list[Node]:
         """The calls of layers, in order."""
@@ -87,8 +87,8 @@ class Graph:
 
     def _order(self) -> list:
         """Layers and operations by decreasing depth, among equals in the order in which a walk from the
-        outputs
-        meets them: Keras's order, which is also that of the weights."""
+        outputs meets them: Keras's order, which is also that of the weights.
+        """
         makers: dict[int, Node | Step] = {}
         for step in self.steps:
             for symbol in step.outputs:
@@ -157,19 +157,17 @@ class Graph:
         return [groups[key] for key in sorted(groups, reverse=True)]
 
     def step_names(self) -> dict[int, str]:
-        """Names for the operations between layers: add, add_1 ... besides the layers' own names."""
+        """Names of the operations between layers."""
+        return {step.id: step.name or "" for step in self.steps if isinstance(step, Step)}
+
+    def _name_steps(self) -> None:
+        """Gives the operations names: add, add_1 ..., counted together with those of the layers."""
         used = {layer.name for layer in self.layers}
-        names: dict[int, str] = {}
-        for operation in self.operations:
-            if isinstance(operation, Step):
-                base = naming.to_snake_case(step_class(operation))
-                name, count = base, 0
-                while name in used:
-                    count += 1
-                    name = f"{base}_{count}"
-                used.add(name)
-                names[operation.id] = name
-        return names
+        for step in self.steps:
+            if isinstance(step, Step):
+                while step.name is None or step.name in used:
+                    step.name = naming.auto_name(step_class(step))
+                used.add(step.name)
 
 
 def _operation(step: Node | Step) -> Any:

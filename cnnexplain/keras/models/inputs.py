@@ -13,7 +13,7 @@ from cnnexplain import _core
 from .. import tree
 from ..layers.base import TENSORS
 from ..layers.input_spec import NO_TENSOR, advice, fits, shown
-from ..tracing import Symbol
+from ..nodes import Symbol
 
 
 class InputFitting:
@@ -58,8 +58,7 @@ class InputFitting:
         if len(flat) != len(graph.inputs):
             raise ValueError(
                 f'Layer "{self.name}" expects {len(graph.inputs)} input(s), but it received {len(flat)} '
-                "input tensors. "
-                f"Inputs received: {[shown(value) for value in flat]}"
+                f"input tensors. Inputs received: {[shown(value) for value in flat]}"
             )
         return flat
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +10,8 @@ from cnnexplain import _core
 
 from .. import config, masking, tracing, tree
 from ..layers.base import TENSORS, Layer
-from ..tracing import Node, Step, Symbol, state
+from ..nodes import Node, Step, Symbol, run
+from ..tracing import state
 from .graph import Graph
 from .inputs import InputFitting
 from .state import ModelState
@@ -111,6 +112,13 @@ class Model(Trainer, ModelState, InputFitting, Layer):
             "`Model.layers` attribute is reserved and should not be used. Please use another name."
         )
 
+    @property
+    def operations(self) -> list:
+        """The layers and the operations between them, each with its `name`."""
+        if self._graph is None:
+            raise AttributeError(f"Model '{self.name}' has no graph of operations yet.")
+        return list(self._graph.operations)
+
     def _sublayers(self) -> list[Layer]:
         if self._graph is None:
             return super()._sublayers()
@@ -158,9 +166,18 @@ class Model(Trainer, ModelState, InputFitting, Layer):
         if self._graph is None:
             return list(self.__dict__.get("_output_keys", ["output_1"]))
         structure = self._graph.output_structure
-        if isinstance(structure, dict):
+        if isinstance(structure, dict) and self._nested_outputs is None:
             return sorted(structure)
         return [_name_of(symbol, self._graph, "output") for symbol in self._graph.outputs]
+
+    @property
+    def _nested_outputs(self) -> Any:
+        """The structure of the outputs where it has several levels."""
+        structure: Any = None if self._graph is None else self._graph.output_structure
+        if not tree.is_nested(structure):
+            return None
+        parts = structure.values() if isinstance(structure, dict) else structure
+        return structure if any(tree.is_nested(part) for part in parts) else None
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by name, also "outer/inner" inside nested models, or by index.
@@ -213,29 +230,30 @@ class Model(Trainer, ModelState, InputFitting, Layer):
 
     # Calls
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """The computation; subclasses define it."""
-        graph = self._graph
-        if graph is None:
-            raise NotImplementedError(
-                f"Model {type(self).__name__} does not have a `call()` method implemented: define it, or "
-                "build the model "
-                "as `Model(inputs, outputs)`."
-            )
-        env: dict[int, Any] = {}
-        for symbol, value in zip(graph.inputs, self._match(inputs), strict=True):
-            env[symbol.id] = self._fit_input(value, symbol)
-        outer = state.environments
-        environments = outer if outer is not None else []
-        first = len(environments)
-        environments.append((state.path, self, env))
-        state.environments = environments
-        try:
-            tracing.run(graph.steps, env)
-        finally:
-            state.environments = outer
-        values = [tracing.find(symbol, env, environments[first:]) for symbol in graph.outputs]
-        return _singleton(tree.pack(graph.output_structure, values))
+    if not TYPE_CHECKING:  # subclasses take the arguments that they like
+
+        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+            """The computation; subclasses define it."""
+            graph = self._graph
+            if graph is None:
+                raise NotImplementedError(
+                    f"Model {type(self).__name__} does not have a `call()` method implemented: define it, "
+                    "or build the model as `Model(inputs, outputs)`."
+                )
+            env: dict[int, Any] = {}
+            for symbol, value in zip(graph.inputs, self._match(inputs), strict=True):
+                env[symbol.id] = self._fit_input(value, symbol)
+            outer = state.environments
+            environments = outer if outer is not None else []
+            first = len(environments)
+            environments.append((state.path, self, env))
+            state.environments = environments
+            try:
+                run(graph.steps, env)
+            finally:
+                state.environments = outer
+            values = [tracing.find(symbol, env, environments[first:]) for symbol in graph.outputs]
+            return _singleton(tree.pack(graph.output_structure, values))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.depth or not args or not self._functional:
@@ -352,6 +370,13 @@ class Model(Trainer, ModelState, InputFitting, Layer):
             self.__dict__["_output_keys"] = keys
         return outputs
 
+    def _maybe_build(self, args: tuple, kwargs: dict) -> None:
+        self.__dict__["_in_build"] = True  # the call that comes makes the layers, with all its arguments
+        try:
+            super()._maybe_build(args, kwargs)
+        finally:
+            self.__dict__["_in_build"] = False
+
     def build(self, input_shape: Any = None) -> None:
         """Makes the weights for inputs of this shape, the batch axis (None) included."""
         if self._graph is not None or input_shape is None:
@@ -361,7 +386,7 @@ class Model(Trainer, ModelState, InputFitting, Layer):
             state.depth == 0
             and not self.__dict__.get("_in_build")
             and type(self).call is not Model.call
-            and not state.path
+            and state.path in ((), (self.name,))
         ):
             self.__dict__["_in_build"] = True
             try:
@@ -434,7 +459,11 @@ class Model(Trainer, ModelState, InputFitting, Layer):
             return super().from_config(config)
 
     def get_build_config(self) -> dict | None:
-        return None if self._graph is not None else super().get_build_config()
+        if self._graph is not None:
+            return None
+        if self._call_inputs is not None:
+            return {"input_shape": tree.map_structure(lambda symbol: tuple(symbol.shape), self._call_inputs)}
+        return super().get_build_config()
 
     def _state(self) -> dict:
         fields = super()._state()
@@ -447,7 +476,7 @@ class Model(Trainer, ModelState, InputFitting, Layer):
         from ..saving.functional import pack_graph
 
         graph = pack_graph(self._graph) if self._graph is not None else None
-        return _blank, (type(self),), (self._state(), graph)
+        return blank_model, (type(self),), (self._state(), graph)
 
     def __setstate__(self, saved: Any) -> None:
         from ..saving.functional import unpack_graph
@@ -472,7 +501,8 @@ class Functional(Model):
     """A model made of a graph of layers: what `Model(inputs, outputs)` returns."""
 
 
-def _blank(cls: Any) -> Any:
+def blank_model(cls: Any) -> Any:
+    """A model of a class without anything in it, for unpickling to fill."""
     return cls.__new__(cls)
 
 

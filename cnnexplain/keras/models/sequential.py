@@ -6,11 +6,12 @@ from typing import Any
 
 from cnnexplain import _core
 
-from .. import tracing, tree
+from .. import naming, tracing, tree
 from ..layers.base import Layer
 from ..layers.core import InputLayer
 from ..layers.description import policy
-from ..tracing import Node, Symbol, state
+from ..nodes import Node, Symbol
+from ..tracing import state
 from .graph import Graph
 from .model import Model
 
@@ -137,6 +138,7 @@ class Sequential(Model):
         """Makes the graph of what is there."""
         tracing.changed()
         if len(self._symbols) > 1 and len(self._symbols) == len(self._body()) + 1:
+            naming.unique("functional")  # Keras counts the functional model within
             self._set_graph(Graph(self._symbols[0], self._symbols[-1]))
         else:
             self.__dict__["_graph"] = None
@@ -266,9 +268,9 @@ class Sequential(Model):
         return fields
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        from .model import _blank
+        from .model import blank_model
 
-        return _blank, (type(self),), (self._state(), None)
+        return blank_model, (type(self),), (self._state(), None)
 
     def __setstate__(self, saved: Any) -> None:
         fields, _ = saved

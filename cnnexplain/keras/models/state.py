@@ -143,7 +143,7 @@ class ModelState:
     def export(
         self,
         filepath: Any,
-        format: str = "tf_saved_model",  # noqa: A002
+        format: str = "tf_saved_model",
         verbose: Any = None,
         input_signature: Any = None,
         **kwargs: Any,

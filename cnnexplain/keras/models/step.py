@@ -12,8 +12,8 @@ from cnnexplain import _core
 
 from .. import metrics as metrics_module
 from .. import tracing
-from ..loss import apply_mask, mask_of
-from ..loss_functions import check_labels, sparse_categorical_crossentropy
+from ..losses.base import apply_mask, mask_of
+from ..losses.crossentropies import check_labels, sparse_categorical_crossentropy
 from .compiled import Compiled
 
 
@@ -69,8 +69,8 @@ class Step:
         y_symbols = [None if y is None else _core.symbol((None, *y.shape[1:]), y.dtype.name) for y in targets]
         w_symbols = [None if w is None else _core.symbol((None, *w.shape[1:]), dtype) for w in weights]
         if not self.compiled.built:
-            self.compiled.build(y_symbols, predictions, model.output_names)
-        saved = list(trace.updates)
+            self.compiled.build(y_symbols, predictions, model.output_names, model._nested_outputs)
+        saved, reads = list(trace.updates), dict(trace.reads)
         self.outputs: list = []
         self.parts: list[tuple[Any, int]] = []
         self.fast: list[_Output] = []
@@ -105,11 +105,13 @@ class Step:
             *(s for s in w_symbols if s is not None),
         ]
         self.updates = list(trace.updates)
-        trace.updates[:] = saved
+        trace.updates[:], trace.reads = saved, reads
         self.program = _core.Program(inputs, self.outputs, self.updates)
         if training:
             present = {variable.id for variable in self.program.variables}
+            assigned = {variable.id for variable, _ in self.updates}
             self.variables = [variable for variable in model.trainable_weights if variable.id in present]
+            self.rewrites = any(variable.id in assigned for variable in self.variables)
             if not self.variables:
                 warnings.warn(f"Model '{model.name}' does not have any trainable weights.", stacklevel=2)
             self.constraints = [
@@ -171,7 +173,7 @@ class Step:
         if not optimizer.built:
             optimizer.build(self.model.trainable_weights)
             optimizer.built = True
-        call = optimizer.engine_step(self.variables)
+        call = None if self.rewrites else optimizer.engine_step(self.variables)
         if call is not None:
             results: Any = self.program.train_step(feeds, self.loss, self.variables, **call)
             optimizer.engine_step_taken()
@@ -184,9 +186,9 @@ class Step:
         gradients = instance.backward([(self.loss, seed)], self.variables)
         results = [instance.value(symbol) for symbol in self.outputs]
         values = [instance.value(symbol) for symbol in new]
-        optimizer.apply(gradients, self.variables)
         for (variable, _), value in zip(self.updates, values, strict=True):
             variable.assign(value)
+        optimizer.apply(gradients, self.variables)
         return results
 
 

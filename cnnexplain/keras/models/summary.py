@@ -13,7 +13,8 @@ import numpy as np
 from .. import tree
 from ..layers.base import Layer
 from ..layers.description import map_shapes
-from ..tracing import Node, Step
+from ..nodes import Node, Step
+from ..utils.interaction import say
 from ..utils.progbar import plain_text
 from .graph import step_class
 
@@ -185,6 +186,24 @@ def _range(layers: list, names: list[str], layer_range: Any) -> list:
     return layers[min(lower) : max(upper) + 1]
 
 
+def _totals(model: Any) -> list[str]:
+    """The lines that count the parameters."""
+    trained, trained_bytes = _count(model.trainable_weights)
+    fixed, fixed_bytes = _count(model.non_trainable_weights)
+    optimizer = (
+        model.optimizer if model.compiled and model.optimizer is not None and model.optimizer.built else None
+    )
+    own, own_bytes = _count(optimizer.variables) if optimizer is not None else (0, 0)
+    lines = [
+        f" Total params: {trained + fixed + own:,} ({memory(trained_bytes + fixed_bytes + own_bytes)})",
+        f" Trainable params: {trained:,} ({memory(trained_bytes)})",
+        f" Non-trainable params: {fixed:,} ({memory(fixed_bytes)})",
+    ]
+    if optimizer is not None:
+        lines.append(f" Optimizer params: {own:,} ({memory(own_bytes)})")
+    return lines
+
+
 def print_summary(
     model: Any,
     line_length: int | None = None,
@@ -249,22 +268,8 @@ def print_summary(
     labels = [names[layer.id] if isinstance(layer, Step) else layer.name for layer in shown]
     for layer in _range(shown, labels, layer_range):
         add(layer, 0)
-    trained, trained_bytes = _count(model.trainable_weights)
-    fixed, fixed_bytes = _count(model.non_trainable_weights)
-    optimizer = (
-        model.optimizer if model.compiled and model.optimizer is not None and model.optimizer.built else None
-    )
-    own, own_bytes = _count(optimizer.variables) if optimizer is not None else (0, 0)
-    lines = [f'Model: "{model.name}"', *table(header, rows, widths, align)]
-    lines.append(
-        f" Total params: {trained + fixed + own:,} ({memory(trained_bytes + fixed_bytes + own_bytes)})"
-    )
-    lines.append(f" Trainable params: {trained:,} ({memory(trained_bytes)})")
-    lines.append(f" Non-trainable params: {fixed:,} ({memory(fixed_bytes)})")
-    if optimizer is not None:
-        lines.append(f" Optimizer params: {own:,} ({memory(own_bytes)})")
-    text = "\n".join(lines)
+    text = "\n".join([f'Model: "{model.name}"', *table(header, rows, widths, align), *_totals(model)])
     if print_fn is None:
-        print(plain_text(text, sys.stdout))
+        say(plain_text(text, sys.stdout))
     else:
         print_fn(text + "\n")

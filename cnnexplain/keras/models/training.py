@@ -11,7 +11,7 @@ import numpy as np
 from cnnexplain import _core
 
 from .. import config, optimizers, tree
-from ..callbacks import CallbackList
+from ..callbacks import CallbackList, History
 from . import data
 from .batch import BatchSteps, tensors
 from .compiled import Compiled, result_of
@@ -127,8 +127,9 @@ class Trainer(BatchSteps):
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of `metrics`."""
-        return [self._name_of(metric) for metric in self.metrics]
+        """Names of `metrics`, in the order in which `evaluate` lists their values."""
+        own = [metric.name for metric in self.metrics if self._name_of(metric) == metric.name]
+        return own + sorted({self._name_of(metric) for metric in self.metrics}.difference(own))
 
     def _name_of(self, metric: Any) -> str:
         return metric.name if self._compiled is None else self._compiled.name_of(metric)
@@ -158,7 +159,7 @@ class Trainer(BatchSteps):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
-    ) -> Any:
+    ) -> History:
         """Trains the model.
 
         Args:
@@ -195,7 +196,7 @@ class Trainer(BatchSteps):
             (x, y, sample_weight), validation_data = data.train_validation_split(arrays, validation_split)
         source = data.batches(x, y, sample_weight, batch_size, shuffle, class_weight, steps_per_epoch)
         if isinstance(source, data.ArrayBatches):
-            if self._graph is None:
+            if self._graph is None and not self._has_own_step(True):
                 self._ensure_built(tree.map_structure(lambda a: a[:1], source.x))
             self._precheck(source.x)
         handlers = self._handlers(callbacks, verbose, epochs, source.steps, add_history=True)
@@ -252,20 +253,26 @@ class Trainer(BatchSteps):
         if ahead is not None:
             yield done - 1, (done - 1) % size == 0, True, ahead
 
-    def _train_epoch(self, source: Any, handlers: CallbackList) -> dict:
+    def _run_epoch(self, source: Any, handlers: CallbackList, phase: str) -> tuple[dict | None, int]:
+        """Runs the batches of "train" or "test": what the last one left, and how many there were."""
+        training = phase == "train"
         own: dict | None = None
         done = 0
         for place, first, last, (x, y, w) in self._groups(source):
             if first:
-                handlers.on_train_batch_begin(place)
-            own = self._run_batch(x, y, w, True)
+                getattr(handlers, f"on_{phase}_batch_begin")(place)
+            own = self._run_batch(x, y, w, training)
             done = place + 1
             if last:
-                handlers.after_batch("train", place, partial(self._batch_logs, own))
-                if self.stop_training:
+                handlers.after_batch(phase, place, partial(self._batch_logs, own))
+                if self.stop_training if training else self.stop_evaluating:
                     break
         if not done:
             raise ValueError("The data yielded no batch.")
+        return own, done
+
+    def _train_epoch(self, source: Any, handlers: CallbackList) -> dict:
+        own, done = self._run_epoch(source, handlers, "train")
         if source.steps is None:
             handlers.set_steps(done)
         elif isinstance(source, data.IterableBatches) and source.steps != done and source._wanted is not None:
@@ -276,7 +283,7 @@ class Trainer(BatchSteps):
                     "the `.repeat()` function when building your dataset.",
                     stacklevel=3,
                 )
-                self.__dict__["stop_training"] = True
+                self.__dict__["stop_training"] = source.endless
         return self._results(own)
 
     def _batch_logs(self, own: dict | None) -> dict:
@@ -354,30 +361,18 @@ class Trainer(BatchSteps):
         return logs if return_dict else self._in_order(logs)
 
     def _evaluate(self, source: Any, handlers: CallbackList) -> dict:
-        own: dict | None = None
-        done = 0
         self.__dict__["stop_evaluating"] = False
         handlers.on_test_begin()
         self.reset_metrics()
-        for place, first, last, (x, y, w) in self._groups(source):
-            if first:
-                handlers.on_test_batch_begin(place)
-            own = self._run_batch(x, y, w, False)
-            done = place + 1
-            if last:
-                handlers.after_batch("test", place, partial(self._batch_logs, own))
-                if self.stop_evaluating:
-                    break
-        if not done:
-            raise ValueError("The data yielded no batch.")
+        own, _ = self._run_epoch(source, handlers, "test")
         logs = self._results(own)
         handlers.on_test_end(logs)
         return logs
 
     def _in_order(self, logs: dict) -> Any:
-        """The values in the order of `metrics`, or the only one."""
-        values = [logs[name] for name in self._logs() if name in logs]
-        values += [value for name, value in logs.items() if name not in self._logs()]
+        """The values in the order of `metrics_names`, then by name; or the only one."""
+        names = [name for name in self.metrics_names if name in logs]
+        values = [logs[name] for name in names + sorted(set(logs).difference(names))]
         return values[0] if len(values) == 1 else values
 
     def predict(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnnexplain import _core
 from cnnexplain._convert import axes, axis_of, cut, is_symbol, number, reshape_to
 
-from .. import config
-from ..promotion import result_type
+from ..convert import TENSORS, alike, cast_to, join
+from ..convert import as_real as real
+from ..convert import as_tensor as tensor
 
-TENSORS = (_core.Tensor, _core.Variable)
+if TYPE_CHECKING:
+    from cnnexplain.tensor import Tensor
 
 __all__ = [
     "TENSORS", "alike", "axes", "axis_of", "binary", "cast_to", "constant_like", "cut", "everything", "host",
@@ -22,65 +24,20 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _holds_tensors(x: Any) -> bool:
-    return isinstance(x, TENSORS) or (isinstance(x, (list, tuple)) and any(map(_holds_tensors, x)))
-
-
-def tensor(x: Any, dtype: Any = None) -> Any:
-    """x as a tensor: Python's floats in `floatx()`, its integers in int32, arrays in their own dtype."""
-    name = None if dtype is None else config.standardize_dtype(dtype)
-    if isinstance(x, TENSORS):
-        return x if name is None or x.dtype.name == name else _core.cast(x, dtype=name)
-    if isinstance(x, (list, tuple)) and _holds_tensors(x):
-        parts = alike(*x)
-        whole = join([reshape_to(part, [1, *part.shape]) for part in parts], 0)
-        return cast_to(whole, name)
-    array = np.asarray(x)
-    if name is None and not isinstance(x, (np.ndarray, np.generic)) and not hasattr(x, "__array__"):
-        if array.dtype.kind == "f":
-            name = config.floatx()
-        elif array.dtype == np.int64 and (not array.size or np.abs(array).max() < 2**31):
-            name = "int32"
-    return _core.tensor(array if name is None else array.astype(name, copy=False))
-
-
-def cast_to(x: Any, dtype: str | None) -> Any:
-    """x in a dtype; as it is where it has it."""
-    return x if dtype is None or x.dtype.name == dtype else _core.cast(x, dtype=dtype)
-
-
-def real(x: Any) -> Any:
-    """x as a float tensor."""
-    x = tensor(x)
-    return x if x.dtype.is_floating else _core.cast(x, dtype=config.floatx())
-
-
 def numeric(x: Any) -> Any:
     """x as a tensor of numbers: booleans become int32."""
     x = tensor(x)
     return _core.cast(x, dtype="int32") if x.dtype.is_bool else x
 
 
-def alike(*xs: Any) -> list[Any]:
-    """Tensors of the dtype that holds all; Python's numbers adapt to the tensors."""
-    kinds: list[Any] = []
-    for x in xs:
-        if type(x) in (int, float):
-            kinds.append(type(x))
-        else:
-            kinds.append((x if isinstance(x, TENSORS) else tensor(x)).dtype.name)
-    name = result_type(*kinds)
-    return [tensor(x, name) for x in xs]
-
-
-def named(function: Callable, name: str, text: str) -> Callable:
+def named(function: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
     """The function with a name and a docstring."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = text
     return function
 
 
-def unary(name: str, text: str, kind: Callable = real, op: str | None = None) -> Callable:
+def unary(name: str, text: str, kind: Callable = real, op: str | None = None) -> Callable[..., Tensor]:
     """A function of one tensor that is one operation of the core."""
 
     def apply(x: Any) -> Any:
@@ -89,7 +46,9 @@ def unary(name: str, text: str, kind: Callable = real, op: str | None = None) ->
     return named(apply, name, text)
 
 
-def binary(name: str, text: str, op: str | None = None, kind: Callable | None = None) -> Callable:
+def binary(
+    name: str, text: str, op: str | None = None, kind: Callable | None = None
+) -> Callable[..., Tensor]:
     """A function of two tensors that is one operation of the core."""
 
     def apply(x1: Any, x2: Any) -> Any:
@@ -104,13 +63,6 @@ def everything(x: Any, axis: Any) -> tuple[Any, int]:
     if axis is None:
         return _core.reshape(x, shape=[-1]), 0
     return x, axis_of(axis, len(x.shape))
-
-
-def join(parts: Sequence[Any], axis: int) -> Any:
-    """Any number of tensors one after the other."""
-    from cnnexplain.arrays import concat
-
-    return concat(list(parts), axis)
 
 
 def constant_like(x: Any, value: Any, dtype: str) -> Any:

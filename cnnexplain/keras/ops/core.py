@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnexplain import _core, control
+from cnnexplain import _core, _sizes, control
 
-from .. import config, tree
+from .. import config, tracing, tree
 from ._base import TENSORS, cast_to, cut, is_symbol, tensor
 from .selection import scatter, scatter_update, slice, slice_update
 from .shaping import stack, unstack
@@ -28,8 +28,9 @@ __all__ = [
 
 
 def shape(x: Any) -> tuple:
-    """The shape as a tuple; None where a length is not known."""
-    return tuple(tensor(x).shape)
+    """The shape as a tuple; a length that is not known is None, within a layer's call a symbolic number."""
+    x = tensor(x)
+    return _sizes.sizes(x) if tracing.state.depth else tuple(x.shape)
 
 
 def dtype(x: Any) -> str:
@@ -72,7 +73,7 @@ def stop_gradient(variable: Any) -> Tensor:
     return _core.stop_gradient(tensor(variable))
 
 
-def custom_gradient(f: Callable) -> Callable:
+def custom_gradient(f: Callable) -> Callable[..., Any]:
     """A function with a gradient of one's own: f returns (y, grad), and grad(dy) the gradients of the inputs.
 
     >>> from cnnexplain import keras
@@ -279,7 +280,7 @@ def _core_axes(signature: str) -> tuple[list[list[str]], list[list[str]]]:
     return sides[0], sides[1]
 
 
-def vectorize(pyfunc: Callable, *, excluded: Any = None, signature: str | None = None) -> Callable:
+def vectorize(pyfunc: Callable, *, excluded: Any = None, signature: str | None = None) -> Callable[..., Any]:
     """A function of entries as a function of tensors, whose leading axes broadcast.
 
     Args:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnexplain import _core
+from cnnexplain._sizes import count, unknown
 
 from .. import config
 from ._base import alike, cast_to, constant_like, is_symbol, named, number, real, tensor
@@ -40,16 +41,21 @@ def _sizes(shape: Any) -> tuple[int, ...]:
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
     """`fill_value` everywhere."""
-    return broadcast_to(tensor(fill_value, config.standardize_dtype(dtype)), _sizes(shape))
+    value = tensor(fill_value, config.standardize_dtype(dtype))
+    return broadcast_to(value, shape if unknown(shape) else _sizes(shape))
 
 
 def zeros(shape: Any, dtype: Any = None) -> Tensor:
     """Zeros."""
+    if unknown(shape):
+        return full(shape, 0, dtype)
     return _core.tensor(np.zeros(_sizes(shape), config.standardize_dtype(dtype)))
 
 
 def ones(shape: Any, dtype: Any = None) -> Tensor:
     """Ones."""
+    if unknown(shape):
+        return full(shape, 1, dtype)
     return _core.tensor(np.ones(_sizes(shape), config.standardize_dtype(dtype)))
 
 
@@ -107,6 +113,8 @@ def _plain(x: Any) -> Any:
 
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Tensor:
     """From start up to but without stop in steps; of one number n: 0 to n - 1."""
+    if is_symbol(start) and stop is None and step is None:
+        return count(start, config.standardize_dtype(dtype or "int32"))
     bounds = [_plain(x) for x in (start, stop, step) if x is not None]
     if dtype is None:
         dtype = config.floatx() if any(isinstance(x, float) for x in bounds) else "int32"
@@ -123,7 +131,7 @@ def linspace(
     retstep: bool = False,
     dtype: Any = None,
     axis: int = 0,
-) -> Tensor:
+) -> Any:
     """`num` evenly spaced values from start to stop, along a new axis; gradients pass to both ends.
 
     >>> from cnnexplain import keras
@@ -200,7 +208,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tensor:
     return stack(columns if increasing else columns[::-1], axis=1)
 
 
-def _window(name: str, text: str) -> Callable:
+def _window(name: str, text: str) -> Callable[..., Tensor]:
     def apply(x: Any) -> Any:
         return _core.tensor(getattr(np, name)(int(_plain(x))).astype(config.floatx()))
 

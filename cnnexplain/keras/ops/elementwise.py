@@ -164,7 +164,7 @@ def fmod(x1: Any, x2: Any) -> Tensor:
     return _core.multiply(_core.sign(a), _core.floor_mod(_core.abs(a), _core.abs(b)))
 
 
-def _not_nan(name: str, text: str) -> Callable:
+def _not_nan(name: str, text: str) -> Callable[..., Tensor]:
     def apply(x1: Any, x2: Any) -> Any:
         a, b = map(numeric, alike(x1, x2))
         chosen = getattr(_core, name)(a, b)
@@ -306,7 +306,7 @@ def _whole(x: Any) -> Any:
     return x
 
 
-def _bits(name: str, text: str, op: str | None = None) -> Callable:
+def _bits(name: str, text: str, op: str | None = None) -> Callable[..., Tensor]:
     both = binary(name, text, op, _whole)
 
     def apply(x: Any, y: Any) -> Any:
@@ -337,7 +337,7 @@ def bitwise_invert(x: Any) -> Tensor:
     return bitwise_not(x)
 
 
-def _of_integers(name: str, text: str) -> Callable:
+def _of_integers(name: str, text: str) -> Callable[..., Tensor]:
     def apply(x1: Any, x2: Any) -> Any:
         a, b = map(_whole, alike(x1, x2))
         shape = spread(a.shape, b.shape)

@@ -143,7 +143,7 @@ def cdist(x: Any, y: Any) -> Tensor:
     return _core.sqrt(_core.reduce_sum(apart, axis=[-1]))
 
 
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:  # noqa: A002
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
     """The length of vectors or the norm of matrices.
 
     Args:
@@ -237,18 +237,9 @@ def det(x: Any) -> Tensor:
     return _through(solving.det, x.shape[:-2], x)
 
 
-def _t(x: np.ndarray) -> np.ndarray:
-    return np.swapaxes(x, -1, -2)
-
-
 def logdet(x: Any) -> Tensor:
-    """The logarithm of the determinant of positive definite matrices (..., m, m)."""
-    x = _matrix(x)
-    return out_of_numpy(
-        "logdet", lambda a: 2.0 * np.log(np.diagonal(np.linalg.cholesky(a), axis1=-2, axis2=-1)).sum(-1), x,
-        shape=x.shape[:-2], dtype=x.dtype.name,
-        gradient=lambda dy, y, a: [dy[..., None, None] * _t(np.linalg.inv(a))],
-    )  # fmt: skip
+    """The logarithm of the determinant of positive definite matrices (..., m, m): 2 sum(log(diagonal(L)))."""
+    return _core.multiply(_core.reduce_sum(_core.log(diagonal(cholesky(x), 0, -2, -1)), axis=[-1]), 2.0)
 
 
 def slogdet(x: Any) -> tuple[Any, Any]:
@@ -258,11 +249,7 @@ def slogdet(x: Any) -> tuple[Any, Any]:
     sign = out_of_numpy(
         "slogdet", lambda a: np.linalg.slogdet(a)[0], _core.stop_gradient(x), shape=shape, dtype=name
     )
-    size = out_of_numpy(
-        "slogdet", lambda a: np.linalg.slogdet(a)[1], x, shape=shape, dtype=name,
-        gradient=lambda dy, y, a: [dy[..., None, None] * _t(np.linalg.inv(a))],
-    )  # fmt: skip
-    return sign, size
+    return sign, _through(solving.logdet, shape, x)
 
 
 def solve(a: Any, b: Any) -> Tensor:
@@ -281,21 +268,10 @@ def solve_triangular(a: Any, b: Any, lower: bool = False) -> Tensor:
     return solve(tril(a) if lower else triu(a), b)
 
 
-def _cholesky_slope(dy: np.ndarray, low: np.ndarray) -> np.ndarray:
-    inner = np.tril(_t(low) @ dy)
-    inner[..., np.arange(low.shape[-1]), np.arange(low.shape[-1])] /= 2.0
-    back = np.linalg.inv(low)
-    full = _t(back) @ inner @ back
-    return (full + _t(full)) / 2.0
-
-
 def cholesky(x: Any, upper: bool = False) -> Tensor:
     """The lower triangle L with L @ L^T = x of positive definite matrices; `upper`: its transpose."""
     x = _matrix(x)
-    low = out_of_numpy(
-        "cholesky", np.linalg.cholesky, x, shape=x.shape, dtype=x.dtype.name,
-        gradient=lambda dy, y, a: [_cholesky_slope(dy, y)],
-    )  # fmt: skip
+    low = _through(solving.cholesky, x.shape, x)
     return swapaxes(low, -1, -2) if upper else low
 
 

@@ -50,7 +50,7 @@ def _greatest(dtype: np.dtype) -> Any:
     return np.finfo(dtype).max if dtype.kind == "f" else np.iinfo(dtype).max
 
 
-def _segments(name: str, text: str, ufunc: Any, start: Callable, slope: Callable) -> Callable:
+def _segments(name: str, text: str, ufunc: Any, start: Callable, slope: Callable) -> Callable[..., Tensor]:
     def apply(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Any:
         data, ids = numeric(data), tensor(segment_ids)
         if len(ids.shape) != 1 or ids.dtype.is_floating:

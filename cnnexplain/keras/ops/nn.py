@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from cnnexplain import _core
 from cnnexplain._convert import numbers
 
-from .. import activations, config, loss_functions, losses
+from .. import activations, config, losses
+from ..losses import crossentropies
 from ._base import (
     alike,
     axis_of,
@@ -61,7 +62,7 @@ silu = unary("silu", "x * sigmoid(x).")
 swish = unary("swish", "x * sigmoid(x).", op="silu")
 
 
-def _activation(name: str) -> Callable:
+def _activation(name: str) -> Callable[..., Tensor]:
     function = getattr(activations, name)
 
     def apply(x: Any) -> Any:
@@ -165,7 +166,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     """Cross-entropy of each value, without a mean."""
     output = real(output)
     target = tensor(target, output.dtype.name)
-    logits = loss_functions.logits_of(output)
+    logits = crossentropies.logits_of(output)
     if from_logits or logits is not None:
         return _core.sigmoid_cross_entropy(output if logits is None else logits, target)
     p = _core.clip(output, low=config.epsilon(), high=1.0 - config.epsilon())

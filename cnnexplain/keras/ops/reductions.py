@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cnnexplain import _core, reductions
+from cnnexplain import _core
+from cnnexplain.math.reductions import reduce_logsumexp
 
 from ._base import alike, axes, axis_of, cast_to, cut, everything, named, numeric, real, tensor
 from .elementwise import nan_to_num
@@ -30,7 +31,7 @@ def whole(x: Any) -> Tensor:
     return cast_to(x, _WHOLE.get(x.dtype.name))
 
 
-def _reduction(name: str, op: str, text: str, kind: Callable) -> Callable:
+def _reduction(name: str, op: str, text: str, kind: Callable) -> Callable[..., Tensor]:
     def reduce(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return getattr(_core, op)(kind(x), axis=axes(axis), keepdims=bool(keepdims))
 
@@ -82,7 +83,7 @@ def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
 
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))), without overflow."""
-    return reductions.reduce_logsumexp(real(x), axis=axes(axis), keepdims=keepdims)
+    return reduce_logsumexp(real(x), axis=axes(axis), keepdims=keepdims)
 
 
 def count_nonzero(x: Any, axis: Any = None) -> Tensor:

@@ -46,7 +46,7 @@ def get_item(x: Any, key: Any) -> Any:
     return tensor(x)[key]
 
 
-def where(condition: Any, x1: Any = None, x2: Any = None) -> Tensor:
+def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
     """x1 where the condition is true, x2 elsewhere; without them the indices where it is, for each axis."""
     if (x1 is None) != (x2 is None):
         raise ValueError("`x1` and `x2` either both should be `None` or both should have non-None value.")
@@ -414,12 +414,6 @@ def multi_hot(
 def _refuse_sparse(sparse: bool) -> None:
     if sparse:
         raise ValueError(f"`sparse` must be False: tensors are dense here. Received: sparse={sparse}")
-
-
-def row_places(x: Any) -> Any:
-    """The number of each element along the last axis, in x's shape and dtype."""
-    one = constant_like(x, 1, x.dtype.name)
-    return _core.subtract(_core.cumsum(one, axis=len(x.shape) - 1), 1)
 
 
 def last_axis(x: Any, axis: Any) -> tuple[Any, list[int]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnexplain import _core, arrays
+from cnnexplain import _core, _sizes, arrays
 from cnnexplain._convert import numbers
 
 from .. import config
@@ -54,6 +54,7 @@ def reshape(x: Any, newshape: Any) -> Tensor:
     several = isinstance(newshape, (list, tuple)) and not hasattr(newshape, "numpy")
     if not several:
         return _core.reshape(x, shape=numbers(newshape, "newshape"))
+    newshape = _sizes.to_reshape(newshape)
     sizes = [None if n is None else number(n, "newshape") for n in newshape]
     if -1 in sizes:
         return _core.reshape(x, shape=[-2 if n is None else n for n in sizes])
@@ -114,6 +115,8 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
 
 def broadcast_to(x: Any, shape: Any) -> Tensor:
     """Repeated along axes of length 1, and along new ones in front."""
+    if _sizes.unknown(shape):
+        return _sizes.broadcast_to(tensor(x), shape)
     return _core.broadcast_to(tensor(x), shape=[number(n, "shape") for n in shape])
 
 
@@ -268,6 +271,8 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Tensor:
 def tile(x: Any, repeats: Any) -> Tensor:
     """Repeated as a whole along each axis."""
     x = tensor(x)
+    if _sizes.unknown(repeats):
+        return _sizes.tile(x, repeats, "repeats")
     counts = numbers(repeats, "repeats")
     rank = max(len(counts), len(x.shape))
     x = reshape_to(x, [1] * (rank - len(x.shape)) + list(x.shape)) if rank > len(x.shape) else x

@@ -135,7 +135,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
     return _core.reduce_sum(hot, axis=[array.ndim - 1])
 
 
-def histogram(x: Any, bins: Any = 10, range: Any = None) -> tuple[Any, Any]:  # noqa: A002
+def histogram(x: Any, bins: Any = 10, range: Any = None) -> tuple[Any, Any]:
     """How many values lie in each bin, and the edges of the bins.
 
     Args:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnexplain.tensor import Variable
-
 from .. import config
+from ..variable import Variable
 from .rule import Rule
 
 
@@ -77,6 +76,12 @@ class AdamW(Adam):
     The other arguments are those of every optimizer, see `Optimizer`.
 
     Paper: Loshchilov and Hutter, 2019, Decoupled weight decay regularization.
+
+    >>> from cnnexplain import Variable, keras
+    >>> w = Variable([1.0, 2.0])
+    >>> keras.optimizers.AdamW(0.5).apply([[3.0, -7.0]], [w])
+    >>> w.numpy().round(3)
+    array([0.498, 2.496], dtype=float32)
     """
 
     def __init__(
@@ -103,6 +108,12 @@ class Nadam(Rule):
     The other arguments are those of every optimizer, see `Optimizer`.
 
     Paper: Dozat, 2015.
+
+    >>> from cnnexplain import Variable, keras
+    >>> w = Variable([1.0, 2.0])
+    >>> keras.optimizers.Nadam(0.5).apply([[3.0, -7.0]], [w])
+    >>> w.numpy().round(3)
+    array([0.469, 2.531], dtype=float32)
     """
 
     _own = ("beta_1", "beta_2", "epsilon")
@@ -169,6 +180,12 @@ class Adamax(Rule):
     The other arguments are those of every optimizer, see `Optimizer`.
 
     Paper: Kingma and Ba, 2014, section 7.
+
+    >>> from cnnexplain import Variable, keras
+    >>> w = Variable([1.0, 2.0])
+    >>> keras.optimizers.Adamax(0.5).apply([[3.0, -7.0]], [w])
+    >>> w.numpy().round(3)
+    array([0.5, 2.5], dtype=float32)
     """
 
     _own = ("beta_1", "beta_2", "epsilon")
@@ -205,6 +222,12 @@ class Lamb(Rule):
     The other arguments are those of every optimizer, see `Optimizer`.
 
     Paper: You et al., 2019, Large batch optimization for deep learning.
+
+    >>> from cnnexplain import Variable, keras
+    >>> w = Variable([1.0, 2.0])
+    >>> keras.optimizers.Lamb(0.5).apply([[3.0, -7.0]], [w])
+    >>> w.numpy().round(3)
+    array([0.209, 2.791], dtype=float32)
     """
 
     _own = ("beta_1", "beta_2", "epsilon")
@@ -247,6 +270,12 @@ class Adafactor(Rule):
     The other arguments are those of every optimizer, see `Optimizer`.
 
     Paper: Shazeer and Stern, 2018.
+
+    >>> from cnnexplain import Variable, keras
+    >>> w = Variable([1.0, 2.0])
+    >>> keras.optimizers.Adafactor(0.5).apply([[3.0, -7.0]], [w])
+    >>> w.numpy().round(3)
+    array([0.209, 2.791], dtype=float32)
     """
 
     _own = ("beta_2_decay", "epsilon_1", "epsilon_2", "clip_threshold", "relative_step")
@@ -309,6 +338,12 @@ class ScheduleFreeAdamW(Rule):
     The other arguments are those of every optimizer, see `Optimizer`.
 
     Paper: Defazio et al., 2024, The road less scheduled.
+
+    >>> from cnnexplain import Variable, keras
+    >>> w = Variable([1.0, 2.0])
+    >>> keras.optimizers.ScheduleFreeAdamW(0.5).apply([[3.0, -7.0]], [w])
+    >>> w.numpy().round(3)
+    array([0.5, 2.5], dtype=float32)
     """
 
     _own = ("beta_1", "beta_2", "epsilon", "warmup_steps")

@@ -1,6 +1,6 @@
 """The base class of optimizers: the learning rate, the count of steps, and what happens to gradients and
-weights
-around a rule."""
+weights around a rule.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cnnexplain.tensor import Variable
 
 from .. import config, convert, naming
 from ..saving.serialization import serialize_keras_object
+from ..variable import Variable as Weight
 from . import schedules
 from .schedules import LearningRateSchedule
 from .states import States
@@ -103,7 +104,7 @@ class Optimizer(States):
         self.loss_scale_factor = loss_scale_factor
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = False
-        self._iterations = Variable(np.array(0, np.int64), trainable=False, name="iteration")
+        self._iterations = Weight(np.array(0, np.int64), trainable=False, name="iteration")
         self._learning_rate: Any = None
         self.learning_rate = learning_rate
 
@@ -141,14 +142,13 @@ class Optimizer(States):
         if not value >= 0:
             raise ValueError(
                 "`learning_rate` must be a non-negative number, a LearningRateSchedule or a callable. "
-                "Received: "
-                f"learning_rate={learning_rate!r}"
+                f"Received: learning_rate={learning_rate!r}"
             )
         if isinstance(now, Variable):
             now.assign(np.array(value, now.dtype.name))
         else:
             start = np.array(value, config.floatx())
-            self._learning_rate = Variable(start, trainable=False, name="learning_rate")
+            self._learning_rate = Weight(start, trainable=False, name="learning_rate")
 
     lr = learning_rate
 
@@ -251,10 +251,8 @@ class Optimizer(States):
             if variable.id not in self._indices:
                 raise ValueError(
                     f"Unknown variable: {variable.name}. This optimizer can only be called for the "
-                    f"variables it was "
-                    "originally built with. When working with a new set of variables, you should recreate a "
-                    "new "
-                    "optimizer instance."
+                    "variables it was originally built with. When working with a new set of variables, you "
+                    "should recreate a new optimizer instance."
                 )
 
     def _present(self, grads: list, variables: list) -> tuple[list, list]:
@@ -278,8 +276,7 @@ class Optimizer(States):
             if gradient.shape != tuple(variable.shape):
                 raise ValueError(
                     f"A gradient must have its variable's shape. Received: gradient {gradient.shape}, "
-                    f"variable "
-                    f"{variable.name} {tuple(variable.shape)}"
+                    f"variable {variable.name} {tuple(variable.shape)}"
                 )
         return [g for g, _ in kept], [v for _, v in kept]
 
@@ -373,10 +370,8 @@ class Optimizer(States):
         if len(var_list) != len(averages):
             raise ValueError(
                 f"The length of model variables ({len(var_list)}) to override does not match the length of "
-                f"model "
-                f"variables stored in the optimizer ({len(averages)}). Please check if the optimizer was "
-                f"called on "
-                "your model."
+                f"model variables stored in the optimizer ({len(averages)}). Please check if the optimizer "
+                "was called on your model."
             )
         for variable, average in zip(var_list, averages, strict=True):
             variable.assign(average)
@@ -401,8 +396,7 @@ class Optimizer(States):
         if not self.built:
             raise ValueError(
                 f"To call `stateless_apply`, {type(self).__name__} must be built (i.e. its variables must "
-                f"have been "
-                "created). You can build it via `optimizer.build(trainable_variables)`."
+                "have been created). You can build it via `optimizer.build(trainable_variables)`."
             )
         own, weights = self.variables, self._trainable_variables
         for name, values, wanted in (("optimizer_variables", optimizer_variables, own),

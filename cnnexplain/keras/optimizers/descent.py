@@ -75,6 +75,12 @@ class RMSprop(Rule):
         centered: Whether the mean gradient's square is subtracted from v.
 
     The other arguments are those of every optimizer, see `Optimizer`.
+
+    >>> from cnnexplain import Variable, keras
+    >>> w = Variable([1.0, 2.0])
+    >>> keras.optimizers.RMSprop(0.5).apply([[3.0, -7.0]], [w])
+    >>> w.numpy().round(3)
+    array([-0.581,  3.581], dtype=float32)
     """
 
     _own = ("rho", "momentum", "epsilon", "centered")
@@ -124,6 +130,12 @@ class Adagrad(Rule):
     The other arguments are those of every optimizer, see `Optimizer`.
 
     Paper: Duchi, Hazan and Singer, 2011.
+
+    >>> from cnnexplain import Variable, keras
+    >>> w = Variable([1.0, 2.0])
+    >>> keras.optimizers.Adagrad(0.5).apply([[3.0, -7.0]], [w])
+    >>> w.numpy().round(3)
+    array([0.503, 2.499], dtype=float32)
     """
 
     _own = ("initial_accumulator_value", "epsilon")
@@ -164,6 +176,12 @@ class Adadelta(Rule):
     The other arguments are those of every optimizer, see `Optimizer`.
 
     Paper: Zeiler, 2012.
+
+    >>> from cnnexplain import Variable, keras
+    >>> w = Variable([1.0, 2.0])
+    >>> keras.optimizers.Adadelta(0.5).apply([[3.0, -7.0]], [w])
+    >>> w.numpy().round(3)
+    array([0.999, 2.001], dtype=float32)
     """
 
     _own = ("rho", "epsilon")
@@ -204,6 +222,12 @@ class Ftrl(Rule):
     The other arguments are those of every optimizer, see `Optimizer`.
 
     Paper: McMahan et al., 2013, Ad click prediction.
+
+    >>> from cnnexplain import Variable, keras
+    >>> w = Variable([1.0, 2.0])
+    >>> keras.optimizers.Ftrl(0.5).apply([[3.0, -7.0]], [w])
+    >>> w.numpy().round(3)
+    array([0.398, 2.409], dtype=float32)
     """
 
     _own = (
@@ -266,6 +290,12 @@ class Lion(Rule):
     The other arguments are those of every optimizer, see `Optimizer`.
 
     Paper: Chen et al., 2023, Symbolic discovery of optimization algorithms.
+
+    >>> from cnnexplain import Variable, keras
+    >>> w = Variable([1.0, 2.0])
+    >>> keras.optimizers.Lion(0.5).apply([[3.0, -7.0]], [w])
+    >>> w.numpy().round(3)
+    array([0.5, 2.5], dtype=float32)
     """
 
     _own = ("beta_1", "beta_2")
@@ -283,8 +313,7 @@ class Lion(Rule):
         if not 0 < beta_1 <= 1:
             raise ValueError(
                 "Argument `beta_1` must be in the [0, 1] range. Otherwise, the optimizer degenerates to "
-                "SignSGD. "
-                f"Received: beta_1={beta_1}."
+                f"SignSGD. Received: beta_1={beta_1}."
             )
 
     def _groups(self) -> tuple[tuple[str, ...], ...]:

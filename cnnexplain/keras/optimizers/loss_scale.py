@@ -43,8 +43,7 @@ class LossScaleOptimizer(Optimizer):
         if not kwargs.pop("dynamic", True):
             raise ValueError(
                 "LossScaleOptimizer no longer supports `dynamic=False`. Instead, simply set "
-                "`loss_scale_factor` "
-                "directly on the `inner_optimizer`."
+                "`loss_scale_factor` directly on the `inner_optimizer`."
             )
         for key in set(kwargs) & set(_SETTINGS):
             value = kwargs.pop(key)

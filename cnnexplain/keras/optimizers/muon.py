@@ -13,8 +13,7 @@ from .rule import Rule
 
 class Muon(Rule):
     """For matrices the momentum's nearest orthogonal matrix is the step, found by Newton-Schulz iterations;
-    other
-    variables take Adam's steps.
+    other variables take Adam's steps.
 
     Args:
         learning_rate: Step size.
@@ -33,6 +32,12 @@ class Muon(Rule):
     The other arguments are those of every optimizer, see `Optimizer`.
 
     Paper: Jordan et al., 2024; Liu et al., 2025, Muon is scalable for LLM training.
+
+    >>> from cnnexplain import Variable, keras
+    >>> w = Variable([[1.0, 2.0]])
+    >>> keras.optimizers.Muon(0.5).apply([[[3.0, -7.0]]], [w])
+    >>> w.numpy().round(1)
+    array([[1. , 2.1]], dtype=float32)
     """
 
     _own = (

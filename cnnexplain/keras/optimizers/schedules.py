@@ -69,6 +69,13 @@ class _Formula(LearningRateSchedule):
 class ExponentialDecay(_Formula):
     """initial_learning_rate * decay_rate^(step / decay_steps), whole powers only with `staircase`.
 
+    Args:
+        initial_learning_rate: The rate at step 0.
+        decay_steps: Steps for one factor.
+        decay_rate: The factor.
+        staircase: Whether the rate changes only every `decay_steps` steps.
+        name: Its name.
+
     Example:
         >>> from cnnexplain import keras
         >>> rate = keras.optimizers.schedules.ExponentialDecay(0.5, decay_steps=10, decay_rate=0.25)
@@ -100,6 +107,13 @@ class ExponentialDecay(_Formula):
 
 class InverseTimeDecay(_Formula):
     """initial_learning_rate / (1 + decay_rate * step / decay_steps), whole quotients only with `staircase`.
+
+    Args:
+        initial_learning_rate: The rate at step 0.
+        decay_steps: Steps for one unit of time.
+        decay_rate: Added to the divisor for each unit.
+        staircase: Whether the rate changes only every `decay_steps` steps.
+        name: Its name.
 
     Example:
         >>> from cnnexplain import keras
@@ -133,6 +147,11 @@ class InverseTimeDecay(_Formula):
 class PiecewiseConstantDecay(_Formula):
     """values[i] up to and including step boundaries[i], the last value afterwards.
 
+    Args:
+        boundaries: Steps in increasing order.
+        values: The rates, one more than boundaries.
+        name: Its name.
+
     Example:
         >>> from cnnexplain import keras
         >>> rate = keras.optimizers.schedules.PiecewiseConstantDecay([10, 20], [0.5, 0.25, 0.125])
@@ -160,8 +179,15 @@ class PiecewiseConstantDecay(_Formula):
 
 class PolynomialDecay(_Formula):
     """From the initial to the end rate in decay_steps, as (1 - step / decay_steps)^power. With `cycle`,
-    decay_steps
-    is the next multiple of itself.
+    decay_steps is the next multiple of itself.
+
+    Args:
+        initial_learning_rate: The rate at step 0.
+        decay_steps: Steps until the end.
+        end_learning_rate: The rate from then on.
+        power: Of the share of steps that are left.
+        cycle: Whether it begins anew, from the rate that it would have, instead of ending.
+        name: Its name.
 
     Example:
         >>> from cnnexplain import keras
@@ -203,6 +229,14 @@ def _cosine(share: Any) -> Any:
 class CosineDecay(_Formula):
     """Half a cosine from the initial rate to alpha times it, after a linear warm-up to `warmup_target`.
 
+    Args:
+        initial_learning_rate: The rate at step 0.
+        decay_steps: Length of the half cosine.
+        alpha: Share of the first rate that is left at the end.
+        warmup_target: The rate after the warm-up; None: no warm-up.
+        warmup_steps: Length of the warm-up.
+        name: Its name.
+
     Example:
         >>> from cnnexplain import keras
         >>> rate = keras.optimizers.schedules.CosineDecay(0.0, 10, warmup_target=0.5, warmup_steps=4)
@@ -243,6 +277,14 @@ class CosineDecay(_Formula):
 
 class CosineDecayRestarts(_Formula):
     """Half cosines, each t_mul times as long and m_mul times as high as the one before.
+
+    Args:
+        initial_learning_rate: The rate at step 0.
+        first_decay_steps: Length of the first half cosine.
+        t_mul: How many times as long the next one is.
+        m_mul: How many times as high the next one is.
+        alpha: Share of the first rate that is left at the end of each.
+        name: Its name.
 
     Paper: Loshchilov and Hutter, 2016, SGDR.
 

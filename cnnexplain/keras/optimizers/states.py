@@ -10,6 +10,7 @@ import numpy as np
 from cnnexplain.tensor import Variable
 
 from .. import config, initializers
+from ..variable import Variable as Weight
 
 
 class States:
@@ -34,6 +35,8 @@ class States:
     def _track(self, variable: Any) -> None:
         if all(known is not variable for known in self._variables):
             self._variables.append(variable)
+            if "_path" not in variable.__dict__:
+                variable.path = f"{self.name}/{variable.name}"
 
     @property
     def variables(self) -> list:
@@ -66,7 +69,7 @@ class States:
         """
         dtype = "int64" if dtype == "int" else dtype or config.floatx()
         value = initializers.get(initializer)(tuple(shape), dtype=dtype)
-        variable = Variable(value, trainable=False, name=name or "variable")
+        variable = Weight(value, trainable=False, name=name or "variable")
         self._track(variable)
         return variable
 
@@ -131,8 +134,7 @@ class States:
             if tuple(variable.shape) != np.shape(weight):
                 raise ValueError(
                     f"Optimizer variable {variable.name} has shape {tuple(variable.shape)} not compatible "
-                    f"with "
-                    f"provided weight shape {np.shape(weight)}."
+                    f"with provided weight shape {np.shape(weight)}."
                 )
             variable.assign(np.asarray(weight).astype(variable.dtype.name, copy=False))
 

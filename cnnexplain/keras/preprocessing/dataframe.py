@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.interaction import say
 from .iterators import FileIterator
 
 _WITHOUT_CLASSES = ("input", "multi_output", "raw", None)
@@ -95,7 +96,7 @@ class DataFrameIterator(FileIterator):
         self._filepaths = [os.path.join(self.directory, name) for name in self.filenames]
         kind = "validated" if validate_filenames else "non-validated"
         known = "" if class_mode in _WITHOUT_CLASSES else f" belonging to {len(classes)} classes"
-        print(f"Found {self.samples} {kind} image filenames{known}.")
+        say(f"Found {self.samples} {kind} image filenames{known}.")
         super().__init__(self.samples, batch_size, shuffle, seed)
 
     @property

@@ -73,12 +73,7 @@ class ImageDataGenerator:
         interpolation_order: int = 1,
         dtype: Any = None,
     ):
-        data_format = config.image_data_format() if data_format is None else data_format
-        if data_format not in ("channels_last", "channels_first"):
-            raise ValueError(
-                "`data_format` must be 'channels_last' or 'channels_first'. "
-                f"Received: data_format={data_format!r}"
-            )
+        data_format = config.standardize_data_format(data_format)
         if validation_split and not 0 < validation_split < 1:
             raise ValueError(
                 f"`validation_split` must be between 0 and 1. Received: validation_split={validation_split}"

@@ -13,7 +13,8 @@ import numpy as np
 from .. import config
 from ..utils.dataset import files_below
 from ..utils.image import array_to_img, img_to_array, load_img
-from ..utils.sequence import PyDataset
+from ..utils.interaction import say
+from ..utils.py_dataset import PyDataset
 
 _CHANNELS = {"rgb": 3, "rgba": 4, "grayscale": 1}
 
@@ -365,5 +366,5 @@ class DirectoryIterator(FileIterator):
         self.classes = np.array([place for _, place in found], dtype="int32")
         self.samples = len(found)
         self._filepaths = [os.path.join(directory, name) for name in self.filenames]
-        print(f"Found {self.samples} images belonging to {self.num_classes} classes.")
+        say(f"Found {self.samples} images belonging to {self.num_classes} classes.")
         super().__init__(self.samples, batch_size, shuffle, seed)

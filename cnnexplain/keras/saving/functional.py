@@ -8,9 +8,9 @@ from cnnexplain import _core
 
 from .. import tree
 from ..models.graph import Graph
-from ..tracing import Node, Step, Symbol
+from ..nodes import Node, Step, Symbol
 from . import operations
-from .serialization import deserialize_keras_object, serialize_keras_object
+from .serialization import deserialize_keras_object, located, serialize_keras_object
 
 
 class _Namer:
@@ -81,13 +81,26 @@ def functional_config(model: Any) -> dict:
                 if node.inputs
             ]
         layers.append(entry)
+    inner = {layer.name for layer in graph.layers if _counts_itself(layer)}
+
+    def end(symbol: Any) -> list:
+        name, index, port = namer.place[symbol.id]
+        return [name, index + (name in inner), port]
+
     return {
         "name": model.name,
         "trainable": model.trainable,
         "layers": layers,
-        "input_layers": tree.map_structure(lambda s: namer.place[s.id], graph.input_structure),
-        "output_layers": tree.map_structure(lambda s: namer.place[s.id], graph.output_structure),
+        "input_layers": tree.map_structure(end, graph.input_structure),
+        "output_layers": tree.map_structure(end, graph.output_structure),
     }
+
+
+def _counts_itself(layer: Any) -> bool:
+    """Is it a model whose own making counts as its first call in Keras's lists of inputs and outputs?"""
+    from ..models.model import Functional
+
+    return isinstance(layer, Functional)
 
 
 def _is_place(value: Any) -> bool:
@@ -111,10 +124,25 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
 
 
+def _name_step(symbol: Any, name: str) -> None:
+    if isinstance(symbol, Symbol) and symbol.maker is not None:
+        Step(symbol.maker).name = name
+
+
+def _refers(value: Any) -> bool:
+    """Is there a symbol of the model in it?"""
+    if _is_tensor(value):
+        return True
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list) and any(map(_refers, value))
+
+
 def functional_from_config(cls: type, config: dict) -> Any:
     """The model that `functional_config` described, without weights."""
     made: dict[tuple[str, int, int], Any] = {}
     pending: list[tuple[Any, str, int, dict]] = []
+    inner: set[str] = set()
     for entry in config["layers"]:
         name = entry.get("name") or entry["config"]["name"]
         if operations.is_operation(entry):
@@ -124,9 +152,13 @@ def functional_from_config(cls: type, config: dict) -> Any:
                 {key: entry[key] for key in entry if key not in ("name", "inbound_nodes")}
             )
             layer.name = name
+            if _counts_itself(layer):
+                inner.add(name)
             if getattr(layer, "is_input", False):
                 made[name, 0, 0] = layer.output
         for index, node in enumerate(entry["inbound_nodes"]):
+            if not _refers(node):
+                raise ValueError(f"A call of '{name}' takes nothing from the model.")
             pending.append((layer, name, index, node))
 
     def find(value: Any) -> Any:
@@ -156,12 +188,17 @@ def functional_from_config(cls: type, config: dict) -> Any:
             if calls.get(name, 0) != index or not (ready(node["args"]) and ready(node["kwargs"])):
                 rest.append(item)
                 continue
-            args = [restore(value) for value in node["args"]]
-            kwargs = {key: restore(value) for key, value in node["kwargs"].items()}
-            result = (
-                operations.call(layer, args, kwargs) if isinstance(layer, dict) else layer(*args, **kwargs)
-            )
+            with located(name):
+                args = [restore(value) for value in node["args"]]
+                kwargs = {key: restore(value) for key, value in node["kwargs"].items()}
+                result = (
+                    operations.call(layer, args, kwargs)
+                    if isinstance(layer, dict)
+                    else layer(*args, **kwargs)
+                )
             calls[name] = index + 1
+            if isinstance(layer, dict):
+                _name_step(tree.flatten(result)[0], name)
             for place, symbol in enumerate(tree.flatten(result)):
                 made[name, index, place] = symbol
         if len(rest) == len(pending):
@@ -171,7 +208,8 @@ def functional_from_config(cls: type, config: dict) -> Any:
         pending = rest
 
     def at(place: Any) -> Any:
-        key = tuple(place)
+        name, index, port = place
+        key = (name, index - 1 if name in inner and index else index, port)
         if key not in made:
             raise ValueError(f"The model's description names {place}, which no layer makes.")
         return made[key]
@@ -219,7 +257,11 @@ def pack_graph(graph: Graph) -> dict:
             attributes = {key: getattr(value, "name", value) for key, value in maker.attributes.items()}
             used = {port: symbol.id for port, symbol in step.used.items()}
             steps.append(
-                ((maker.op, getattr(maker, "host", None), attributes), _encode(tuple(maker.inputs)), used)
+                (
+                    (maker.op, getattr(maker, "host", None), attributes, step.name),
+                    _encode(tuple(maker.inputs)),
+                    used,
+                )
             )
     return {
         "inputs": inputs,
@@ -246,9 +288,10 @@ def unpack_graph(packed: dict) -> Graph:
             results = tree.flatten(layer(*decode(args), **decode(kwargs)))
             env.update(zip(outputs, results, strict=True))
         else:
-            (op, host, attributes), inputs, used = step
+            (op, host, attributes, name), inputs, used = step
             values = decode(inputs)
             result = getattr(_core, op)(*([host] if host is not None else []), *values, **attributes)
             ports = result if isinstance(result, tuple) else (result,)
+            _name_step(ports[0], name)
             env.update({number: ports[port] for port, number in used.items()})
     return Graph(decode(packed["input_structure"]), decode(packed["output_structure"]))

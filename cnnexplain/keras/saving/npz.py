@@ -34,3 +34,24 @@ def load_with_notes(path: Any, custom_objects: dict | None = None) -> tuple[Any,
     model = deserialize_keras_object(content["model"], custom_objects=custom_objects)
     model.set_weights(weights)
     return model, content["notes"]
+
+
+def save_weights(model: Any, path: Any) -> None:
+    """Writes the weights under their numbers."""
+    with open(path, "wb") as file:
+        np.savez(file, **{f"w{place}": array for place, array in enumerate(model.get_weights())})
+
+
+def load_weights(model: Any, path: Any, skip_mismatch: bool = False) -> None:
+    """Reads weights that `save_weights` wrote."""
+    with np.load(path, allow_pickle=False) as archive:
+        weights = [
+            archive[f"w{place}"] for place in range(sum(name.startswith("w") for name in archive.files))
+        ]
+    variables = model.weights
+    if not skip_mismatch:
+        model.set_weights(weights)
+        return
+    for variable, weight in zip(variables, weights, strict=False):
+        if tuple(variable.shape) == weight.shape:
+            variable.assign(weight)

@@ -1,7 +1,8 @@
 """Operations between layers as Keras describes them, and back.
 
-A graph holds the engine's operations. Those that are one of Keras's are written under its name, so that Keras
-reads them too; any other is written as it is. Reading calls the function of `keras.ops` that the class stands for.
+A graph holds the engine's operations. Those that are one of Keras's are written under its name, so that
+Keras reads them too; any other is written as it is. Reading calls the function of `keras.ops` that the class
+stands for.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from cnnexplain import _core
 
 from .. import naming
 from ..models.graph import step_class
-from ..tracing import Step, Symbol
+from ..nodes import Step, Symbol
+from . import old_operations
 from .serialization import deserialize_keras_object, serialize_keras_object
 
 _NUMPY, _NN, _MATH, _CORE = (f"keras.src.ops.{name}" for name in ("numpy", "nn", "math", "core"))
@@ -25,10 +27,10 @@ _NUMPY, _NN, _MATH, _CORE = (f"keras.src.ops.{name}" for name in ("numpy", "nn",
 # Same inputs in the same order, no attributes.
 _SAME = {
     **dict.fromkeys(
-        "add subtract multiply divide floor_divide floor_mod pow maximum minimum atan2 equal not_equal greater "
-        "greater_equal less less_equal logical_and logical_or logical_not isnan isinf isfinite negative abs "
-        "square sqrt exp log log1p expm1 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sign floor "
-        "ceil identity".split(),
+        "add subtract multiply divide floor_divide floor_mod pow maximum minimum atan2 equal not_equal "
+        "greater greater_equal less less_equal logical_and logical_or logical_not isnan isinf isfinite "
+        "negative abs square sqrt exp log log1p expm1 sin cos tan asin acos atan sinh cosh tanh asinh acosh "
+        "atanh sign floor ceil identity".split(),
         _NUMPY,
     ),
     **dict.fromkeys("selu silu sigmoid hard_sigmoid hard_silu softplus softsign".split(), _NN),
@@ -83,6 +85,23 @@ def _matmul(a: dict, x: list) -> _Described | None:
     return None if a["transpose_a"] or a["transpose_b"] else (_NUMPY, "Matmul", {}, x)
 
 
+def _reshape(a: dict, x: list) -> _Described | None:
+    shape = a["shape"]
+    if -2 in shape:  # an axis that stays as long as it is, which Keras can say of one at most
+        shape = [-1 if size is None else size for size in a["made"]]
+    return (_NUMPY, "Reshape", {"newshape": shape}, x) if shape.count(-1) < 2 else None
+
+
+def _broadcast_to(a: dict, x: list) -> _Described | None:
+    return None if None in a["made"] else (_NUMPY, "BroadcastTo", {"shape": a["made"]}, x)
+
+
+def _one_hot(a: dict, x: list) -> _Described | None:
+    if (a["on_value"], a["off_value"]) != (1, 0):
+        return None
+    return _NN, "OneHot", {"num_classes": a["depth"], "axis": a["axis"], "dtype": a["dtype"]}, x
+
+
 def _take(a: dict, x: list) -> _Described | None:
     return None if a["batch_dims"] else (_NUMPY, "Take", {"axis": a["axis"]}, x)
 
@@ -102,10 +121,12 @@ def _pad(a: dict, x: list) -> _Described:
 
 def _slice(a: dict, x: list) -> _Described:
     key = []
-    for begin, size, stride in zip(a["begin"], a["size"], a["strides"] or [1] * len(a["size"]), strict=True):
+    strides = a["strides"] or [1] * len(a["size"])
+    for begin, size, stride, length in zip(a["begin"], a["size"], strides, x[0].shape, strict=True):
         stop = None if size == -1 else begin + (size - 1) * stride + (1 if stride > 0 else -1)
-        if stop is not None and (stop >= 0) != (begin >= 0):  # past one of the ends
-            stop = None
+        last = length is not None and 0 <= begin and length <= begin + size * stride
+        if stop is not None and (last or (stop >= 0) != (begin >= 0)):
+            stop = None  # up to one of the ends
         key.append(slice(None if begin == 0 and stride > 0 else begin, stop, None if stride == 1 else stride))
     while len(key) > 1 and key[-1] == slice(None):
         key.pop()
@@ -133,9 +154,10 @@ _DESCRIBE: dict[str, Callable] = {
     "argmin": _place("Argmin"),
     "cumsum": _running("Cumsum"),
     "cumprod": _running("Cumprod"),
-    "reshape": _renamed(_NUMPY, "Reshape", newshape="shape"),
+    "reshape": _reshape,
+    "one_hot": _one_hot,
     "transpose": _renamed(_NUMPY, "Transpose", axes="perm"),
-    "broadcast_to": _renamed(_NUMPY, "BroadcastTo", shape="shape"),
+    "broadcast_to": _broadcast_to,
     "tile": _renamed(_NUMPY, "Tile", repeats="multiples"),
     "reverse": _flip,
     "concat": lambda a, x: (_NUMPY, "Concatenate", {"axis": a["axis"]}, [x]),
@@ -151,15 +173,16 @@ def describe(step: Step, name: str, value: Callable) -> dict:
     maker = step.maker
     if maker.op == "python":
         raise ValueError(
-            f"The operation '{name}' is computed by a Python function, which a model's description cannot hold: "
-            "call it in a Layer."
+            f"The operation '{name}' is computed by a Python function, which a model's description cannot "
+            "hold: call it in a Layer."
         )
     attributes = {key: getattr(v, "name", v) for key, v in maker.attributes.items()}
     inputs = _numbers(list(maker.inputs))
     if maker.op in _SAME:
         found: _Described | None = (_SAME[maker.op], step_class(step), {}, inputs)
     else:
-        found = _DESCRIBE[maker.op](attributes, inputs) if maker.op in _DESCRIBE else None
+        made = {"made": list(next(iter(step.used.values())).shape)}
+        found = _DESCRIBE[maker.op]({**attributes, **made}, inputs) if maker.op in _DESCRIBE else None
     if found is None:
         own = {"operation": maker.op, "attributes": attributes}
         found = ("keras.ops", step_class(step), own, inputs)
@@ -194,9 +217,20 @@ def _numbers(inputs: list) -> list:
 
 def is_operation(entry: dict) -> bool:
     """Does the entry describe an operation, not a layer?"""
-    return "operation" in entry["config"] or str(entry.get("module")).startswith(
-        ("keras.src.ops.", "keras.ops")
+    return (
+        "operation" in entry["config"]
+        or str(entry.get("module")).startswith(("keras.src.ops.", "keras.ops"))
+        or old_operations.is_operation(entry)
     )
+
+
+def operation_known(class_name: str) -> bool:
+    """Is there a function of `keras.ops` for Keras's class of this name?"""
+    try:
+        _function(class_name)
+    except ValueError:
+        return False
+    return True
 
 
 def _get_item(x: Any, key: Any) -> Any:
@@ -217,7 +251,7 @@ def _function(class_name: str) -> Callable:
     }
     name = naming.to_snake_case(class_name)
     found = special.get(class_name) or getattr(ops, name, None) or getattr(ops.image, name, None)
-    if found is None:
+    if not callable(found):
         raise ValueError(
             f"A model with the operation '{class_name}' cannot be read: `keras.ops.{name}` is not offered."
         )
@@ -227,7 +261,11 @@ def _function(class_name: str) -> Callable:
 def call(entry: dict, args: list, kwargs: dict) -> Any:
     """The described operation on these inputs."""
     config = entry["config"]
+    if old_operations.is_operation(entry):
+        return old_operations.call(entry, args, kwargs)
     if "operation" in config:
+        if config["operation"] not in _core.op_names() or config["operation"] == "python":
+            raise ValueError(f"The engine has no operation {config['operation']!r}.")
         args = [_core.tensor(a) if isinstance(a, np.ndarray) else a for a in args]
         return getattr(_core, config["operation"])(*args, **config["attributes"])
     function = _function(entry["class_name"])

@@ -12,6 +12,8 @@ from ..naming import nearest
 
 _registered: dict[str, Any] = {}
 _scope: list[dict] = []
+_written: list[dict[int, dict]] = []  # by the ids of objects, within `sharing`
+_read: list[dict[Any, Any]] = []
 
 
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable:
@@ -72,13 +74,24 @@ def get_registered_name(obj: Any) -> str:
     return getattr(obj, "_registered_name", None) or obj.__name__
 
 
-_LOSSES = ("loss", "loss_functions", "loss_distances")
+@contextlib.contextmanager
+def sharing() -> Iterator[None]:
+    """Within it an object that is described twice is marked, and read as one."""
+    _written.append({})
+    _read.append({})
+    try:
+        yield
+    finally:
+        _written.pop()
+        _read.pop()
 
 
 def _home(cls: type) -> str | None:
     """The public module of one of our own classes, e.g. "keras.layers"; None for the user's."""
     if cls.__name__ == "Functional" and cls.__module__.startswith("cnnexplain."):
         return "keras.src.models.functional"  # Keras has no shorter name for it in files
+    if "_keras_module" in cls.__dict__:
+        return cls.__dict__["_keras_module"]
     return _home_of(cls.__module__)
 
 
@@ -89,7 +102,7 @@ def _home_of(module: str) -> str | None:
     part = module[len(prefix) + 1 :].split(".")[0]
     if module.endswith("optimizers.schedules"):
         return "keras.optimizers.schedules"
-    return {"models": "keras", **dict.fromkeys(_LOSSES, "keras.losses")}.get(part, f"keras.{part}")
+    return "keras" if part == "models" else f"keras.{part}"
 
 
 def serialize_keras_object(obj: Any) -> Any:
@@ -126,6 +139,10 @@ def serialize_keras_object(obj: Any) -> Any:
             build_config = build()
             if build_config is not None:
                 data["build_config"] = build_config
+            if _written:
+                first = _written[-1].setdefault(id(obj), data)
+                if first is not data:
+                    first["shared_object_id"] = data["shared_object_id"] = id(obj)
         return data
     if callable(obj) and hasattr(obj, "__name__"):
         home = _home(obj) if hasattr(obj, "__module__") else None
@@ -161,6 +178,7 @@ def _tables() -> Iterator[Any]:
         optimizers,
         regularizers,
     )
+    from . import application_layers
 
     yield from (
         layers,
@@ -173,6 +191,7 @@ def _tables() -> Iterator[Any]:
         metrics,
         optimizers,
         optimizers.schedules,
+        application_layers,
     )
 
 
@@ -184,8 +203,10 @@ def find_class(name: str, registered_name: str | None = None, module: Any = None
         found = custom_object(key) if key else None
         if found is not None:
             return found
+    if not isinstance(name, str):
+        raise TypeError(f"A class or function is named by a string. Received: {name!r}")
     for table in sorted(_tables(), key=lambda table: _home_of(table.__name__) != module):
-        found = getattr(table, name, None)
+        found = None if name.startswith("_") else getattr(table, name, None)
         if found is not None and callable(found):
             return found
     raise ValueError(
@@ -224,10 +245,23 @@ def _deserialize(config: Any) -> Any:
         return Ellipsis
     if name == "__lambda__":
         raise ValueError("A lambda's bytecode is never loaded: register a function under a name instead.")
+    if name == "__bytes__":
+        return inner["value"].encode()
     if name == "DTypePolicy":
         return inner["name"]
     if name == "function":
         return find_class(inner, config.get("registered_name"), config.get("module"))
+    shared = config.get("shared_object_id")
+    if shared is not None and _read and shared in _read[-1]:
+        return _read[-1][shared]
+    with located(inner.get("name") if isinstance(inner, dict) else None):
+        thing = _made(name, inner, config)
+    if shared is not None and _read:
+        _read[-1][shared] = thing
+    return thing
+
+
+def _made(name: str, inner: Any, config: dict) -> Any:
     cls = find_class(name, config.get("registered_name"), config.get("module"))
     if not hasattr(cls, "from_config"):
         raise TypeError(f"Class '{name}' has no `from_config`.")
@@ -236,6 +270,19 @@ def _deserialize(config: Any) -> Any:
     if build_config and hasattr(thing, "build_from_config") and not getattr(thing, "built", True):
         thing.build_from_config(build_config)
     return thing
+
+
+@contextlib.contextmanager
+def located(name: Any) -> Iterator[None]:
+    """Notes on an error in which layer it arose: `error.places`, from the outermost on."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(name, str):
+            places = error.__dict__.setdefault("places", [])
+            if not places or places[0] != name:
+                places.insert(0, name)
+        raise
 
 
 def make_get(kind: str, table: dict[str, type], none: bool = False) -> tuple[Callable, Callable, Callable]:

@@ -11,10 +11,11 @@ import numpy as np
 from cnnexplain import data as tf_data
 from cnnexplain import image as tf_image
 from cnnexplain import io as tf_io
-from cnnexplain._resampling import METHODS
+from cnnexplain.image.resampling import METHODS
 
 from .. import config
 from .image import smart_resize
+from .interaction import say
 
 FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 _CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
@@ -66,7 +67,7 @@ def _index(
             labels = list(labels)
     if verbose:
         classes = "." if names is None else f" belonging to {len(names)} classes."
-        print(f"Found {len(paths)} files{classes}")
+        say(f"Found {len(paths)} files{classes}")
     if shuffle:
         np.random.RandomState(seed).shuffle(paths)
         if labels is not None:
@@ -83,10 +84,10 @@ def _part(paths: list[str], labels: Any, share: float | None, subset: str | None
     if subset == "training":
         # without any file for validation `paths[:-0]` is empty, as in Keras
         chosen = slice(None, at if held else 0)
-        print(f"Using {at} files for training.")
+        say(f"Using {at} files for training.")
     else:
         chosen = slice(at if held else 0, None)
-        print(f"Using {held} files for validation.")
+        say(f"Using {held} files for validation.")
     return paths[chosen], None if labels is None else labels[chosen]
 
 
@@ -107,7 +108,7 @@ def image_dataset_from_directory(
     crop_to_aspect_ratio: bool = False,
     pad_to_aspect_ratio: bool = False,
     data_format: str | None = None,
-    format: str = "tf",  # noqa: A002
+    format: str = "tf",
     verbose: Any = True,
 ) -> Any:
     """A data set of the pictures in a directory, whose subdirectories are the classes.

@@ -17,6 +17,8 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+from .interaction import say
+
 
 def keras_home() -> str:
     """The folder for downloads: KERAS_HOME, else ~/.keras; a temporary one where neither can be written."""
@@ -102,7 +104,7 @@ def get_file(
             target, unpacked = os.path.join(folder, f"{name}_archive"), os.path.join(folder, name)
     needed = force_download or not os.path.exists(target)
     if not needed and file_hash is not None and not has_hash(target, file_hash, hash_algorithm):
-        print(f"{target} has not the hash {file_hash}: it is downloaded again")
+        say(f"{target} has not the hash {file_hash}: it is downloaded again")
         needed = True
     if needed:
         _download(origin, target, file_hash, hash_algorithm)
@@ -119,7 +121,7 @@ def _download(origin: str, target: str, file_hash: str | None, hash_algorithm: s
     folder, name = os.path.split(target)
     part = f"{name}.{os.getpid()}.part"
     path = os.path.join(folder, part)
-    print(f"Downloading data from {origin}")
+    say(f"Downloading data from {origin}")
     try:
         try:
             if urllib.parse.urlsplit(origin).scheme == "file":

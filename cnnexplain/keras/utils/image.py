@@ -210,7 +210,9 @@ def smart_resize(
     (200, 200, 3)
     """
     from cnnexplain import image
-    from cnnexplain._convert import tensor as as_tensor
+
+    from ..ops.image.framing import centred
+    from ..ops.image.layout import on_batch
 
     kwargs.pop("backend_module", None)
     if kwargs:
@@ -218,26 +220,9 @@ def smart_resize(
     if len(size) != 2:
         raise ValueError(f"`size` must be a tuple of 2 integers. Received: size={size}")
     height, width = int(size[0]), int(size[1])
-    img = as_tensor(x)
-    rank = len(img.shape)
-    if rank not in (3, 4):
-        raise ValueError(
-            "`x` must be an image (height, width, channels) or a batch of them. "
-            f"Received: shape {tuple(img.shape)}"
-        )
-    if data_format == "channels_first":
-        img = _moved(img, (0, 2, 3, 1) if rank == 4 else (1, 2, 0))
-    h, w = img.shape[-3], img.shape[-2]
-    crop_h = max(min(h, int(float(w * height) / width)), 1)
-    crop_w = max(min(w, int(float(h * width) / height)), 1)
-    img = image.crop_to_bounding_box(img, (h - crop_h) // 2, (w - crop_w) // 2, crop_h, crop_w)
-    img = image.resize(img, (height, width), interpolation)
-    if data_format == "channels_first":
-        img = _moved(img, (0, 3, 1, 2) if rank == 4 else (2, 0, 1))
+
+    def compute(batch: Any) -> Any:
+        return image.resize(centred(batch, height, width), (height, width), interpolation)
+
+    img = on_batch(x, data_format, compute, "x")
     return np.array(img) if isinstance(x, np.ndarray) else img
-
-
-def _moved(img: Any, axes: tuple[int, ...]) -> Any:
-    from cnnexplain import arrays
-
-    return arrays.transpose(img, axes)

@@ -74,9 +74,9 @@ def get_source_inputs(tensor: Any) -> list:
     >>> keras.utils.get_source_inputs(y)[0] is x
     True
     """
-    from .. import tracing
+    from ..nodes import sources
 
-    return tracing.sources([tensor])
+    return sources([tensor])
 
 
 def _in_notebook() -> bool:

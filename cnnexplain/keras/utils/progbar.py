@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from .. import config
+from .interaction import write
+
 
 def _interactive(stream: Any) -> bool:
     """Whether a carriage return overwrites the line: a terminal or a notebook."""
@@ -88,7 +91,7 @@ class Progbar:
         self.interval = interval
         self.unit_name = unit_name
         self.stream = sys.stdout
-        self.dynamic = _interactive(self.stream)
+        self.dynamic = config.is_interactive_logging_enabled() and _interactive(self.stream)
         self._start = time.monotonic()
         self._shown = 0.0
         self._length = 0
@@ -120,10 +123,8 @@ class Progbar:
             self._draw(current, elapsed, text, finalize)
         elif self.verbose == 2 and finalize:
             count = f"{current}/{self.target or current}"
-            self.stream.write(
-                f"{count} - {format_time(elapsed)} - {format_step(elapsed, current, self.unit_name)}{text}\n"
-            )
-            self.stream.flush()
+            step = format_step(elapsed, current, self.unit_name)
+            write(f"{count} - {format_time(elapsed)} - {step}{text}\n", self.stream)
 
     def _take(self, name: str, value: float, steps: int, finalize: bool) -> None:
         if self.stateless_metrics is not None:
@@ -158,8 +159,7 @@ class Progbar:
         self._length = length
         self._open = not finalize
         line = plain_text(line, self.stream)
-        self.stream.write(("\r" if self.dynamic else "") + line + blank + ("\n" if finalize else ""))
-        self.stream.flush()
+        write(("\r" if self.dynamic else "") + line + blank + ("\n" if finalize else ""), self.stream)
 
     def add(self, n: int, values: Any = None) -> None:
         """Moves on by n steps."""
@@ -168,6 +168,5 @@ class Progbar:
     def close(self) -> None:
         """Ends a line that is still open, as after Ctrl-C."""
         if self._open:
-            self.stream.write("\n")
-            self.stream.flush()
+            write("\n", self.stream)
             self._open = False

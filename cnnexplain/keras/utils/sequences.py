@@ -83,7 +83,7 @@ def timeseries_dataset_from_array(
     seed: int | None = None,
     start_index: int | None = None,
     end_index: int | None = None,
-    format: str = "tf",  # noqa: A002
+    format: str = "tf",
 ) -> Any:
     """A data set of windows over a series.
 

@@ -11,8 +11,7 @@ from cnnexplain._convert import reshape_to
 
 from ... import config, random
 from ...convert import as_tensor
-from ...ops.image.layout import batch_of_one, channels_last, laid_out, only, size_of
-from ...tracing import state
+from ...ops.image.layout import batch_of_one, channels_last, host, laid_out, only, size_of
 from ..base import Layer, real_input
 
 
@@ -76,8 +75,10 @@ class ImageLayer(Layer):
 
     Called with a dict of "images" and "labels" or "segmentation_masks", it changes them together.
     Subclasses define `apply(x, transformation)` for a float batch with channels last, and
-    `get_random_transformation` where something is drawn.
+    `get_random_transformation` where something is drawn; with `moves_masks`, masks change as images do.
     """
+
+    moves_masks = False
 
     def __init__(self, data_format: str | None = None, bounding_box_format: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -119,6 +120,8 @@ class ImageLayer(Layer):
         self, segmentation_masks: Any, transformation: Any = None, training: bool = True
     ) -> Any:
         """The masks that go with the changed images."""
+        if self.moves_masks:
+            return self.transform_images(segmentation_masks, transformation, training)
         return segmentation_masks
 
     def call(self, data: Any, training: bool | None = True) -> Any:
@@ -204,10 +207,8 @@ class RandomImageLayer(ImageLayer):
 
         `generator` gives any number of seeds that follow from `drawn`, one draw of the layer.
         """
-        if not state.depth and not any(isinstance(value, _core.Symbol) for value in (x, drawn, *inputs)):
-            return compute(x, *inputs, _Fork(drawn))
 
         def node(value: Any, *rest: Any) -> Any:
             return compute(value, *rest[:-1], _Fork(rest[-1]))
 
-        return _core.python(node, x, *inputs, drawn, shape=tuple(x.shape), dtype=x.dtype.name)
+        return host(node, x, *inputs, drawn, shape=tuple(x.shape), dtype=x.dtype.name)

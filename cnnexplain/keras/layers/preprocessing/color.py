@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from cnnexplain import _core
+from cnnexplain.image.hue import colours_of, hue_of, turned
 
 from ... import config
-from ...ops.image.color import colours_of, grey, hue_of
+from ...ops.image.color import grey
 from .base import RandomImageLayer, numbers_between, overlapping, per_image, rescaled, value_span
 
 
@@ -87,6 +88,11 @@ class RandomHue(RandomImageLayer):
         value_range: The least and the greatest value.
         data_format: "channels_last" or "channels_first".
         seed: An integer for repeatable draws.
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> tuple(keras.layers.RandomHue(0.2)(x, training=True).shape)
+    (1, 4, 4, 3)
     """
 
     def __init__(
@@ -109,11 +115,9 @@ class RandomHue(RandomImageLayer):
         return {"factor": _core.where(_core.negative(turn), turn, back)}
 
     def apply(self, x: Any, transformation: Any) -> Any:
-        hue, saturation, value = hue_of(rescaled(x, self.value_range, (0, 1)))
-        hue = _core.add(hue, per_image(transformation["factor"], x))
-        hue = _core.where(_core.subtract(hue, 1.0), hue, _core.greater(hue, 1.0))
-        hue = _core.where(_core.add(hue, 1.0), hue, _core.less(hue, 0.0))
-        return rescaled(clipped(colours_of(hue, saturation, value), (0, 1)), (0, 1), self.value_range)
+        turn = per_image(transformation["factor"], x)
+        colours = turned(rescaled(x, self.value_range, (0, 1)), turn)
+        return rescaled(clipped(colours, (0, 1)), (0, 1), self.value_range)
 
 
 class RandomSaturation(RandomImageLayer):
@@ -125,6 +129,11 @@ class RandomSaturation(RandomImageLayer):
         value_range: Where the saturation is cut off.
         data_format: "channels_last" or "channels_first".
         seed: An integer for repeatable draws.
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> keras.layers.RandomSaturation(0.5)(x, training=True).numpy()[0, 0, 0].round(3)
+    array([100., 100., 100.], dtype=float32)
     """
 
     def __init__(
@@ -158,6 +167,12 @@ class RandomGrayscale(RandomImageLayer):
         factor: The probability.
         data_format: "channels_last" or "channels_first".
         seed: An integer for repeatable draws.
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.array([[[[100.0, 0.0, 50.0]]]])
+    >>> y = keras.layers.RandomGrayscale(factor=1.0)(x, training=True).numpy()[0, 0, 0]
+    >>> bool(y[0] == y[1] == y[2])
+    True
     """
 
     def __init__(
@@ -183,6 +198,11 @@ class RandomColorDegeneration(RandomImageLayer):
         value_range: Where the result is cut off.
         data_format: "channels_last" or "channels_first".
         seed: An integer for repeatable draws.
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> tuple(keras.layers.RandomColorDegeneration(0.5)(x, training=True).shape)
+    (1, 4, 4, 3)
     """
 
     def __init__(
@@ -217,6 +237,11 @@ class RandomColorJitter(RandomImageLayer):
             `RandomContrast`, `RandomSaturation` and `RandomHue`; None leaves it out.
         seed: An integer for repeatable draws.
         data_format: "channels_last" or "channels_first".
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> tuple(keras.layers.RandomColorJitter(brightness_factor=0.2, hue_factor=0.1)(x, training=True).shape)
+    (1, 4, 4, 3)
     """
 
     def __init__(
@@ -267,6 +292,11 @@ class RandomInvert(RandomImageLayer):
         value_range: The least and the greatest value.
         seed: An integer for repeatable draws.
         data_format: "channels_last" or "channels_first".
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> keras.layers.RandomInvert(factor=(1.0, 1.0))(x, training=True).numpy()[0, 0, 0]
+    array([155., 155., 155.], dtype=float32)
     """
 
     def __init__(
@@ -298,6 +328,11 @@ class RandomPosterization(RandomImageLayer):
         value_range: The least and the greatest value.
         data_format: "channels_last" or "channels_first".
         seed: An integer for repeatable draws.
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> keras.layers.RandomPosterization((3, 3))(x, training=True).numpy()[0, 0, 0]
+    array([96., 96., 96.], dtype=float32)
     """
 
     def __init__(
@@ -337,6 +372,11 @@ class Solarization(RandomImageLayer):
         threshold_factor: The threshold, likewise.
         value_range: The least and the greatest value.
         seed: An integer for repeatable draws.
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.array([[[[100.0, 200.0, 50.0]]]])
+    >>> keras.layers.Solarization()(x, training=True).numpy()[0, 0, 0]
+    array([155.,  55., 205.], dtype=float32)
     """
 
     def __init__(

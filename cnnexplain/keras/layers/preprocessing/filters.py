@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from cnnexplain import _core
+from cnnexplain.image.filters import each_channel
 
-from ...ops.image.filters import each_channel, gaussian_blur
+from ...ops.image.filters import gaussian_blur
 from .base import RandomImageLayer, overlapping, per_image, value_span
 from .color import clipped
 
@@ -23,6 +24,11 @@ class RandomSharpness(RandomImageLayer):
         value_range: Where the result is cut off.
         data_format: "channels_last" or "channels_first".
         seed: An integer for repeatable draws.
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> keras.layers.RandomSharpness(0.5)(x, training=True).numpy()[0, 1, 1].round(3)
+    array([100., 100., 100.], dtype=float32)
     """
 
     def __init__(
@@ -58,6 +64,11 @@ class RandomGaussianBlur(RandomImageLayer):
         value_range: Where the result is cut off.
         data_format: "channels_last" or "channels_first".
         seed: An integer for repeatable draws.
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> keras.layers.RandomGaussianBlur(kernel_size=3)(x, training=True).numpy()[0, 1, 1].round(3)
+    array([100., 100., 100.], dtype=float32)
     """
 
     def __init__(

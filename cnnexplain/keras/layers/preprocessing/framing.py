@@ -145,6 +145,8 @@ class RandomCrop(RandomImageLayer):
     (2, 4, 3, 1)
     """
 
+    moves_masks = True
+
     def __init__(
         self,
         height: int,
@@ -189,8 +191,3 @@ class RandomCrop(RandomImageLayer):
         top, left = (_core.cast(place, dtype="float32") for place in (top, left))
         matrix = _core.concat(one, none, left, none, one, top, none, none, axis=1)
         return warp(x, matrix, "nearest", "constant", 0.0, size=(self.height, self.width))
-
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        return self.transform_images(segmentation_masks, transformation, training)

@@ -54,6 +54,11 @@ class Equalization(ImageLayer):
         value_range: The least and the greatest value.
         bins: Cells of the histogram.
         data_format: "channels_last" or "channels_first".
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> tuple(keras.layers.Equalization()(x, training=True).shape)
+    (1, 4, 4, 3)
     """
 
     def __init__(

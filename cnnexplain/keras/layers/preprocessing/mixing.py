@@ -58,6 +58,11 @@ class RandomErasing(BoxLayer):
         value_range: Where the filling is cut off; noise has its greatest value as standard deviation.
         seed: An integer for repeatable draws.
         data_format: "channels_last" or "channels_first".
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> tuple(keras.layers.RandomErasing(factor=1.0)(x, training=True).shape)
+    (1, 4, 4, 3)
     """
 
     def __init__(
@@ -147,6 +152,8 @@ class MixUp(RandomImageLayer):
     [1.0, 1.0]
     """
 
+    moves_masks = True
+
     def __init__(
         self, alpha: float = 0.2, data_format: str | None = None, seed: int | None = None, **kwargs: Any
     ):
@@ -171,11 +178,6 @@ class MixUp(RandomImageLayer):
     def transform_labels(self, labels: Any, transformation: Any = None, training: bool = True) -> Any:
         return mixed_labels(labels, transformation) if training else labels
 
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        return self.transform_images(segmentation_masks, transformation, training)
-
 
 class CutMix(BoxLayer):
     """In training fills a rectangle of each image with that of another one (Yun et al., ICCV 2019).
@@ -187,7 +189,15 @@ class CutMix(BoxLayer):
             from (0, f), one for the batch.
         seed: An integer for repeatable draws.
         data_format: "channels_last" or "channels_first".
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((2, 4, 4, 3))
+    >>> mixed = keras.layers.CutMix()({"images": x, "labels": keras.ops.array([[1.0, 0.0], [0.0, 1.0]])})
+    >>> mixed["labels"].numpy().sum(axis=1)
+    array([1., 1.], dtype=float32)
     """
+
+    moves_masks = True
 
     def __init__(
         self, factor: Any = 1.0, seed: int | None = None, data_format: str | None = None, **kwargs: Any
@@ -215,8 +225,3 @@ class CutMix(BoxLayer):
 
     def transform_labels(self, labels: Any, transformation: Any = None, training: bool = True) -> Any:
         return mixed_labels(labels, transformation) if training else labels
-
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        return self.transform_images(segmentation_masks, transformation, training)

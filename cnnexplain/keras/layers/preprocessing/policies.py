@@ -191,6 +191,11 @@ class AugMix(PolicyLayer):
         interpolation: "bilinear" or "nearest".
         seed: An integer for repeatable draws.
         data_format: "channels_last" or "channels_first".
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> tuple(keras.layers.AugMix(num_chains=2)(x, training=True).shape)
+    (1, 4, 4, 3)
     """
 
     def __init__(

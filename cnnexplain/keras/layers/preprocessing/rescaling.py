@@ -40,5 +40,5 @@ class Rescaling(Layer):
                 scale = scale.reshape(scale.shape + (1,) * (3 - scale.ndim))
             scaled = x * _core.tensor(scale)
         if np.ndim(self.offset) == 0:
-            return scaled + float(self.offset)
+            return scaled + float(self.offset) if self.offset else scaled
         return scaled + _core.tensor(np.asarray(self.offset, self.dtype))

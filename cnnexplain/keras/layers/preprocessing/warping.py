@@ -35,6 +35,8 @@ class RandomFlip(RandomImageLayer):
     True
     """
 
+    moves_masks = True
+
     def __init__(
         self,
         mode: str = "horizontal_and_vertical",
@@ -58,11 +60,6 @@ class RandomFlip(RandomImageLayer):
     def apply(self, x: Any, transformation: Any) -> Any:
         axes = [axis for word, axis in (("vertical", 1), ("horizontal", 2)) if word in self.mode]
         return _core.where(_core.reverse(x, axis=axes), x, per_image(transformation["flips"], x))
-
-    def transform_segmentation_masks(
-        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
-    ) -> Any:
-        return self.transform_images(segmentation_masks, transformation, training)
 
 
 def _same(like: Any, value: float) -> Any:
@@ -286,6 +283,11 @@ class RandomShear(WarpLayer):
         fill_value: Beyond the edges for "constant".
         data_format: "channels_last" or "channels_first".
         seed: An integer for repeatable draws.
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> tuple(keras.layers.RandomShear(x_factor=0.2)(x, training=True).shape)
+    (1, 4, 4, 3)
     """
 
     def __init__(
@@ -337,6 +339,11 @@ class RandomPerspective(WarpLayer):
         fill_value: What lies beyond the edges.
         seed: An integer for repeatable draws.
         data_format: "channels_last" or "channels_first".
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> tuple(keras.layers.RandomPerspective()(x, training=True).shape)
+    (1, 4, 4, 3)
     """
 
     def __init__(
@@ -391,6 +398,11 @@ class RandomElasticTransform(WarpLayer):
         value_range: Where the result is cut off.
         seed: An integer for repeatable draws.
         data_format: "channels_last" or "channels_first".
+
+    >>> from cnnexplain import keras
+    >>> x = keras.ops.ones((1, 4, 4, 3)) * 100.0
+    >>> tuple(keras.layers.RandomElasticTransform()(x, training=True).shape)
+    (1, 4, 4, 3)
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnexplain import _core
-from cnnexplain._convert import cut
+from cnnexplain import image as tf_image
 
 from ... import config
 from ...convert import as_tensor
@@ -58,50 +58,6 @@ def _floats(images: Any, data_format: str | None) -> Any:
     return x
 
 
-def hue_of(x: Any) -> tuple[Any, Any, Any]:
-    """Hue, saturation and value, each (n, h, w, 1) in [0, 1] for colours in [0, 1]."""
-    if x.shape[3] != 3:
-        raise ValueError(f"`images` must have 3 channels. Received: images.shape={tuple(x.shape)}")
-    r, g, b = (cut(x, 3, k, 1) for k in range(3))
-    top, bottom = _core.maximum(_core.maximum(r, g), b), _core.minimum(_core.minimum(r, g), b)
-    spread = _core.subtract(top, bottom)
-    coloured, bright = _core.greater(spread, 0.0), _core.greater(top, 0.0)
-    saturation = _core.where(_core.divide(spread, _core.where(top, 1.0, bright)), 0.0, bright)
-    step = _core.multiply(_core.where(spread, 1.0, coloured), 6.0)
-
-    def sector(one: Any, other: Any, start: float) -> Any:
-        return _core.add(_core.divide(_core.subtract(one, other), step), start)
-
-    hue = _core.where(sector(b, r, 2 / 6), sector(r, g, 4 / 6), _core.equal(g, top))
-    hue = _core.where(sector(g, b, 0.0), hue, _core.equal(r, top))
-    hue = _core.where(hue, 0.0, coloured)
-    return _core.where(_core.add(hue, 1.0), hue, _core.less(hue, 0.0)), saturation, top
-
-
-def colours_of(hue: Any, saturation: Any, value: Any) -> Tensor:
-    """(n, h, w, 3) of hue, saturation and value."""
-    around = _core.multiply(hue, 6.0)
-
-    def distance(place: float) -> Any:
-        return _core.abs(_core.subtract(around, place))
-
-    shares = [
-        _core.subtract(distance(3.0), 1.0),
-        _core.subtract(2.0, distance(2.0)),
-        _core.subtract(2.0, distance(4.0)),
-    ]
-    rest = _core.subtract(1.0, saturation)
-    return _core.concat(
-        *(
-            _core.multiply(
-                _core.add(rest, _core.multiply(saturation, _core.clip(share, low=0.0, high=1.0))), value
-            )
-            for share in shares
-        ),
-        axis=3,
-    )
-
-
 def rgb_to_hsv(images: Any, data_format: str | None = None) -> Tensor:
     """Hue, saturation and value of colours in [0, 1], each in [0, 1].
 
@@ -109,9 +65,7 @@ def rgb_to_hsv(images: Any, data_format: str | None = None) -> Tensor:
     >>> keras.ops.image.rgb_to_hsv([[[0.0, 0.5, 0.5]]]).numpy().tolist()
     [[[0.5, 1.0, 0.5]]]
     """
-    return on_batch(
-        _floats(images, data_format), data_format, lambda batch: _core.concat(*hue_of(batch), axis=3)
-    )
+    return on_batch(_floats(images, data_format), data_format, tf_image.rgb_to_hsv)
 
 
 def hsv_to_rgb(images: Any, data_format: str | None = None) -> Tensor:
@@ -121,8 +75,4 @@ def hsv_to_rgb(images: Any, data_format: str | None = None) -> Tensor:
     >>> keras.ops.image.hsv_to_rgb([[[0.0, 1.0, 0.5]]]).numpy().tolist()
     [[[0.5, 0.0, 0.0]]]
     """
-
-    def compute(batch: Any) -> Any:
-        return colours_of(*(cut(batch, 3, k, 1) for k in range(3)))
-
-    return on_batch(_floats(images, data_format), data_format, compute)
+    return on_batch(_floats(images, data_format), data_format, tf_image.hsv_to_rgb)

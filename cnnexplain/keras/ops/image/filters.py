@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnexplain import _core
+from cnnexplain import image as tf_image
 from cnnexplain._convert import cut, reshape_to
+from cnnexplain.image.filters import bell, each_channel
+from cnnexplain.image.measures import similarity
 
 from ... import config
 from ...convert import as_tensor
@@ -15,21 +18,6 @@ from .layout import batch_of_one, in_floats, on_batch, only, pictures
 
 if TYPE_CHECKING:
     from cnnexplain.tensor import Tensor
-
-
-def _bell(size: int, sigma: Any, dtype: str) -> Any:
-    """(size,): a normal density at the pixels around the middle, with sum 1."""
-    places = _core.tensor((np.arange(size) - (size - 1) / 2).astype(dtype))
-    heights = _core.exp(_core.multiply(_core.square(_core.divide(places, sigma)), -0.5))
-    return _core.divide(heights, _core.reduce_sum(heights, keepdims=True))
-
-
-def each_channel(x: Any, kernel: Any, padding: str = "same") -> Tensor:
-    """x (n, h, w, c) with every channel through the kernel (kh, kw)."""
-    kernel = reshape_to(kernel, [*kernel.shape, 1, 1])
-    return _core.depthwise_conv2d(
-        x, _core.tile(kernel, multiples=[1, 1, int(x.shape[3]), 1]), padding=padding
-    )
 
 
 def gaussian_blur(
@@ -55,7 +43,7 @@ def gaussian_blur(
     def compute(x: Any) -> Any:
         kind = x.dtype.name
         widths = as_tensor(sigma, kind)
-        first, second = _bell(high, cut(widths, 0, 0, 1), kind), _bell(wide, cut(widths, 0, 1, 1), kind)
+        first, second = bell(high, cut(widths, 0, 0, 1), kind), bell(wide, cut(widths, 0, 1, 1), kind)
         # the second density runs along the rows of a (wide, high) kernel read as (high, wide), as in Keras
         kernel = _core.multiply(_core.reshape(second, shape=[wide, 1]), first)
         return each_channel(x, _core.reshape(kernel, shape=[high, wide]))
@@ -82,12 +70,7 @@ def sobel_edges(images: Any, data_format: str | None = None) -> Tensor:
     layout = config.standardize_data_format(data_format)
 
     def compute(batch: Any) -> Any:
-        if not batch.dtype.is_floating:
-            batch = _core.cast(batch, dtype="float32")
-        down = np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]], batch.dtype.name)
-        wide = _core.pad(batch, before=[0, 1, 1, 0], after=[0, 1, 1, 0], mode="reflect")
-        found = [each_channel(wide, _core.tensor(kernel), "valid") for kernel in (down, down.T.copy())]
-        return _core.concat(*(reshape_to(part, [*part.shape, 1]) for part in found), axis=4)
+        return tf_image.sobel_edges(batch if batch.dtype.is_floating else _core.cast(batch, dtype="float32"))
 
     return on_batch(x, layout, compute)
 
@@ -238,23 +221,6 @@ def ssim(
         x = batch_of_one(x) if len(x.shape) == 3 else x
         return x if layout == "channels_last" else _core.transpose(x, perm=[0, 2, 3, 1])
 
-    a, b = ready(first), ready(second)
-    line = _bell(int(filter_size), float(filter_sigma), real)
-    kernel = _core.multiply(_core.reshape(line, shape=[int(filter_size), 1]), line)
-
-    def seen(x: Any) -> Any:
-        return each_channel(x, kernel, "valid")
-
-    ma, mb = seen(a), seen(b)
-    va = _core.subtract(seen(_core.square(a)), _core.square(ma))
-    vb = _core.subtract(seen(_core.square(b)), _core.square(mb))
-    common = _core.subtract(seen(_core.multiply(a, b)), _core.multiply(ma, mb))
-    c1, c2 = (k1 * max_val) ** 2, (k2 * max_val) ** 2
-    above = _core.multiply(
-        _core.add(_core.multiply(_core.multiply(ma, mb), 2.0), c1), _core.add(_core.multiply(common, 2.0), c2)
-    )
-    below = _core.multiply(
-        _core.add(_core.add(_core.square(ma), _core.square(mb)), c1), _core.add(_core.add(va, vb), c2)
-    )
-    found = _core.reduce_mean(_core.divide(above, below), axis=[1, 2, 3])
+    index = similarity(ready(first), ready(second), max_val, int(filter_size), float(filter_sigma), k1, k2)
+    found = _core.reduce_mean(index, axis=[1, 2, 3])
     return _core.cast(only(found) if single else found, dtype=kind)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnexplain import _core, _resampling
+from cnnexplain import _core
 from cnnexplain import image as tf_image
 from cnnexplain._convert import cut, reshape_to
+from cnnexplain.image import resampling
 
 from ... import config
 from ...convert import as_tensor
@@ -219,8 +220,8 @@ _METHODS = {
 
 def _kernel(method: str, t: np.ndarray) -> np.ndarray:
     if method == "linear":
-        return _resampling.KERNELS["bilinear"][0](t)
-    return _resampling.KERNELS["bicubic" if method == "cubic" else method][0](t)
+        return resampling.KERNELS["bilinear"][0](t)
+    return resampling.KERNELS["bicubic" if method == "cubic" else method][0](t)
 
 
 def _weights(n_in: int, n_out: int, scale: float, shift: float, method: str, antialias: bool) -> np.ndarray:

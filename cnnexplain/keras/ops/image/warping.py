@@ -204,7 +204,7 @@ def sampled(
             inside = _core.logical_and(_core.greater_equal(node, 0), _core.less(node, size))
             row.append((_folded(node, size, mode), inside, weight))
         choices.append(row)
-    total = None
+    total: Any = None
     for corner in itertools.product(*choices):
         cell, inside, weight = start, None, None
         stride = int(np.prod(sizes))

