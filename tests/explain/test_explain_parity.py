@@ -43,6 +43,7 @@ def case(tensorflow):
     theirs.set_weights(weights)
     yield tensorflow, ours, theirs, rng.normal(size=(4, 21, 17, 3)), np.array([0, 4, 2, 2])
     tensorflow.keras.backend.set_floatx("float32")
+    tensorflow.keras.config.set_dtype_policy("float32")
 
 
 def slopes(tf, model, x, classes, layer):

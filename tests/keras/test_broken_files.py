@@ -187,6 +187,26 @@ class TestDescriptions:
         )
         self.check(content, config, tmp_path, message)
 
+    def test_operations_that_would_run_at_once(self, tmp_path):
+        content = mutations.members(TODAY, "symbols")
+        for name, settings, args, message in (
+            ("Zeros", {"shape": [1 << 20, 1 << 20]}, [], "takes nothing from the model"),
+            ("Repeat", {"repeats": 1 << 40}, None, "a setting of 1099511627776 asks for more"),
+            ("evil", {"operation": "set_threads", "attributes": {}}, None, "no operation 'set_threads'"),
+        ):
+            config = json.loads(content["config.json"])
+            entry = next(e for e in config["config"]["layers"] if "ops" in str(e["module"]))
+            entry["class_name"] = name
+            entry["config"] = {"name": entry["name"], **settings}
+            if args is not None:
+                entry["inbound_nodes"][0]["args"] = args
+            self.check(content, config, tmp_path, message)
+        config = json.loads(content["config.json"])
+        entry = next(e for e in config["config"]["layers"] if e["class_name"] == "Conv2D")
+        long = {"class_name": "__numpy__", "config": {"value": "x", "dtype": "U200000000"}}
+        entry["inbound_nodes"][0]["kwargs"]["mask"] = long
+        self.check(content, config, tmp_path, "must hold numbers")
+
     @pytest.mark.parametrize(
         "text", ["", "null", "[]", "{}", "3", '{"class_name": 3, "config": {}}', "{", "\ufffe"]
     )

@@ -304,6 +304,59 @@ def test_a_gru_without_reset_after(tmp_path):
     close(predicted(model, [x.astype("float32")]), [h])
 
 
+def test_a_state_given_to_a_recurrent_layer(tmp_path):
+    """Keras 2 describes the state as a second input of the call."""
+    kernel, recurrent, bias = rng().randn(3, 6), rng().randn(2, 6), rng().randn(6)
+    x, h = (
+        {**layer("InputLayer", n, s), "name": n, "inbound_nodes": []} for n, s in (("x", (1, 3)), ("h", (2,)))
+    )
+    gru = layer("GRU", "gru", units=2, recurrent_activation="sigmoid", reset_after=False)
+    entries = [x, h, {**gru, "name": "gru", "inbound_nodes": [[["x", 0, 0, {}], ["h", 0, 0, {}]]]}]
+    config = {
+        "name": "m",
+        "layers": entries,
+        "input_layers": [["x", 0, 0], ["h", 0, 0]],
+        "output_layers": [["gru", 0, 0]],
+    }
+    held = {"gru": {"gru/kernel:0": kernel, "gru/recurrent_kernel:0": recurrent, "gru/bias:0": bias}}
+    graph = {"class_name": "Model", "config": config}
+    model = keras.models.load_model(by_hand(tmp_path, [], held, "2.3.0", graph=graph))
+    row, state = rng().rand(2, 3), rng().rand(2, 2)
+    z, r, n = np.split(row @ kernel + bias, 3, axis=1)
+    z, r = (1 / (1 + np.exp(-v)) for v in (z + state @ recurrent[:, :2], r + state @ recurrent[:, 2:4]))
+    want = z * state + (1 - z) * np.tanh(n + (r * state) @ recurrent[:, 4:])
+    close(predicted(model, [row[:, None].astype("float32"), state.astype("float32")]), [want])
+
+
+def test_a_whole_model_s_layers_are_found_by_name(tmp_path):
+    """The list of layers in another order than the layers of the model."""
+    a, b = rng().randn(2, 3, 3)
+    held = {"a": {"a/kernel:0": a}, "b": {"b/kernel:0": b}}
+    path = by_hand(tmp_path, [dense("a", 3), dense("b", 3)], held)
+    with h5py.File(path, "r+") as file:
+        file["model_weights"].attrs["layer_names"] = np.array([b"b", b"a"])
+    x = rng().rand(2, 3).astype("float32")
+    close(predicted(keras.models.load_model(path), [x]), [x @ a @ b])
+
+
+def test_adam_of_the_first_years_with_several_weights(tmp_path):
+    """Moments of all weights, then their squares, then placeholders for amsgrad, all without names."""
+    a, b = rng().randn(2, 3, 3)
+    arrays = [rng().rand(3, 3) + k for k in range(4)] + [np.zeros(1), np.zeros(1)]
+    states = [("training/Adam/iterations:0", np.int64(7))]
+    states += [(f"training/Adam/Variable_{k}:0", array) for k, array in enumerate(arrays)]
+    training = {"optimizer_config": {"class_name": "Adam", "config": {"lr": 0.1}}, "loss": "mse"}
+    held = {"a": {"a/kernel:0": a}, "b": {"b/kernel:0": b}}
+    layers_ = [dense("a", 3), dense("b", 3)]
+    model = keras.models.load_model(by_hand(tmp_path, layers_, held, training=training, states=states))
+    assert int(model.optimizer.iterations) == 7
+    found = {"_".join(v.name.split("_")[-3:]): np.asarray(v) for v in model.optimizer.variables}
+    for k, name in enumerate(
+        ("a_kernel_momentum", "b_kernel_momentum", "a_kernel_velocity", "b_kernel_velocity")
+    ):
+        np.testing.assert_allclose(found[name], arrays[k], rtol=1e-6)
+
+
 def dense(name="dense", units=2, **config):
     return layer(
         "Dense",
@@ -499,7 +552,7 @@ def test_everything_unknown_is_named_at_once(tmp_path):
         (layer("LSTM", "l", (4, 1), units=2, time_major=True), "time_major"),
         (layer("Conv2D", "c", (4, 4, 1), **{**CONV, "filters": -2}), "'c' .*filters"),
         (layer("Dense", "d", (3,), units=2, colour="red"), "'d' .*colour"),
-        (layer("Dense", "d", (3,), units=10**11), "more than the file holds"),
+        (layer("Dense", "d", (3,), units=2 * 10**6), "more than the file holds"),
         (layer("TFOpLambda", "o", (2,), function="io.read_file"), "io.read_file"),
         (layer("BatchNormalization", "b", (4, 4, 2), axis=[1, 2]), "axis"),
     ],
@@ -659,6 +712,21 @@ def test_a_read_model_is_written_again(tmp_path, version, name):
     if model.optimizer is not None:
         again.train_on_batch(one_or_all(want["x"]), one_or_all(want["t"]))
         close([np.asarray(v) for v in again.trainable_weights], want["w"], 2e-6)
+
+
+@pytest.mark.parametrize("ending", [".h5", ".keras"])
+def test_outputs_of_a_model_inside_that_is_called_twice(tmp_path, ending):
+    """In the lists of inputs and outputs Keras counts the calls of such a model from 1."""
+    x = keras.Input((3,), name="x")
+    inner = keras.Model(x, layers.Dense(3, name="d")(x), name="inner")
+    outer = keras.Input((3,), name="outer")
+    once = inner(outer)
+    model = keras.Model(outer, [inner(once), once])
+    config = model.get_config()
+    assert config["output_layers"] == [["inner", 2, 0], ["inner", 1, 0]]
+    assert config["input_layers"] in (["outer", 0, 0], [["outer", 0, 0]])
+    values = rng().rand(2, 3).astype("float32")
+    close(predicted(saved_again(model, tmp_path / f"a{ending}"), [values]), predicted(model, [values]), 0)
 
 
 def test_weights_alone_are_written(tmp_path):

@@ -31,6 +31,21 @@ def test_ours_reads_keras_s(name, theirs, tmp_path):
     alike(keras.models.load_model(tmp_path / "theirs.h5"), wanted, data_of(wanted), 2e-5)
 
 
+@pytest.mark.parametrize("ending", [".h5", ".keras"])
+def test_outputs_of_a_model_inside_that_is_called_twice(theirs, tmp_path, ending):
+    def twice(k):
+        x, outer = k.Input((3,), name="x"), k.Input((3,), name="outer")
+        inner = k.Model(x, k.layers.Dense(3, name="d")(x), name="inner")
+        once = inner(outer)
+        return k.Model(outer, [inner(once), once])
+
+    for first, second in ((keras, theirs), (theirs, keras)):
+        model = with_weights(twice(first))
+        model.save(tmp_path / f"a{ending}")
+        again = second.models.load_model(tmp_path / f"a{ending}")
+        alike(model, again, np.random.RandomState(1).rand(2, 3).astype("float32"), 2e-5)
+
+
 @pytest.mark.parametrize("optimizer", ["Adam", "RMSprop", "SGD", "Adagrad", "Adamax", "Nadam"])
 @pytest.mark.parametrize("direction", ["ours to theirs", "theirs to ours"])
 def test_training_goes_on(optimizer, direction, theirs, tmp_path):

@@ -23,6 +23,7 @@ def theirs():
     module.config.set_floatx("float64")
     yield tensorflow, module
     module.config.set_floatx("float32")
+    module.config.set_dtype_policy("float32")
 
 
 @pytest.fixture(autouse=True)

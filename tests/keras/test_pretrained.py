@@ -97,11 +97,12 @@ class TestFiles:
         with pytest.raises(OSError, match="could not be downloaded"):
             pretrained.keras_file("vgg16", True)
 
-    def test_weights_of_a_path(self, tmp_path):
+    @pytest.mark.parametrize("file", ["resnet.npz", "resnet.h5", "resnet.weights.h5", "resnet.keras"])
+    def test_weights_of_a_path(self, file, tmp_path):
         settings = {"include_top": False, "input_shape": (32, 32, 3), "pooling": "avg"}
         first = keras.applications.ResNet50(weights=None, **settings)
-        path = tmp_path / "resnet.npz"
-        first.save_weights(path)
+        path = tmp_path / file
+        (first.save if file.endswith(".keras") else first.save_weights)(path)
         second = keras.applications.ResNet50(weights=str(path), **settings)
         x = np.random.default_rng(0).normal(size=(1, 32, 32, 3)).astype("float32")
         np.testing.assert_array_equal(second.predict(x, verbose=0), first.predict(x, verbose=0))

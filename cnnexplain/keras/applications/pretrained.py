@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ..saving import container, legacy
 from ..saving.building import blank_weights
 from ..utils.files import get_file
 from .imagenet_utils import class_names
@@ -79,8 +80,23 @@ def load(
         return model
     if isinstance(weights, str) and weights == "imagenet":
         weights = keras_file(network, include_top)
-    model.load_weights(weights)
+    _fill(model, weights)
     return describe(model, include_top, classes, preprocess)
+
+
+def _begins(path: Any, magic: bytes) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(magic)) == magic
+
+
+def _fill(model: Any, path: Any) -> None:
+    """Reads weights into a model that nobody has seen: arrays of Keras's older form right into its memory."""
+    if os.path.isfile(path) and _begins(path, container.HDF5):
+        with container.open_hdf5(path) as group:
+            if legacy.holds_weights(group):
+                legacy.load_weights(group, model, fresh=True)
+                return
+    model.load_weights(path)
 
 
 def describe(model: Any, include_top: bool, classes: int, preprocess: str) -> Any:
@@ -96,8 +112,8 @@ def load_lite0(model: Any, weights: Any) -> None:
     from ..saving.torch_pickle import is_torch_file, load_torch
 
     path = lite0_file() if isinstance(weights, str) and weights == "imagenet" else weights
-    if not is_torch_file(path):
-        model.load_weights(path)
+    if os.path.isdir(path) or not is_torch_file(path):
+        _fill(model, path)
         return
     arrays = load_torch(path)
     plan = list(_names_in_pytorch(model))

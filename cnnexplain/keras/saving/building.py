@@ -14,6 +14,8 @@ from . import container
 from .serialization import deserialize_keras_object, find_class, sharing
 
 _SPARE = 1 << 20  # numbers that a model may hold beyond those of its file
+_LARGEST = 1 << 24
+_NO_SIZES = frozenset({"shared_object_id", "seed", "inbound_nodes", "compile_config", "value"})
 _SMALL_FLOATS = {
     **dict.fromkeys(("float16", "bfloat16", "mixed_float16", "mixed_bfloat16"), "float32"),
     "mixed_float32": "float32",
@@ -65,6 +67,19 @@ def _kind(value: Any, dtype: str | None) -> Any:
     return value
 
 
+def check_sizes(config: Any) -> None:
+    """Raises where a setting asks for more than any layer for images has, which might be made at once."""
+    stack = [config]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            stack.extend(inner for key, inner in value.items() if key not in _NO_SIZES)
+        elif isinstance(value, list):
+            stack.extend(value)
+        elif isinstance(value, int) and value > _LARGEST:
+            raise ValueError(f"a setting of {value} asks for more than the file holds")
+
+
 def build_model(config: dict, custom_objects: dict | None, where: Any, limit: int) -> Any:
     """The model of a description, its weights zeros.
 
@@ -80,6 +95,7 @@ def build_model(config: dict, custom_objects: dict | None, where: Any, limit: in
     from ..models import Model
 
     try:
+        check_sizes(config)
         with sharing(), blank_weights(limit):
             model = deserialize_keras_object(config, custom_objects)
     except container.FAILURES as error:

@@ -12,16 +12,15 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from cnnexplain._names import HOMES
+
 CLASSES = frozenset({"TFOpLambda", "SlicingOpLambda"})
 
-_OPERATORS: dict[str, Callable] = {
-    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv,
-    "floordiv": operator.floordiv, "mod": operator.mod, "pow": operator.pow, "neg": operator.neg,
-    "abs": operator.abs, "matmul": operator.matmul, "eq": operator.eq, "ne": operator.ne,
-    "gt": operator.gt, "ge": operator.ge, "lt": operator.lt, "le": operator.le,
-}  # fmt: skip
+# Operators that TensorFlow has no function for.
+_OPERATORS: dict[str, Callable] = {"add": operator.add, "eq": operator.eq, "ne": operator.ne}
 
 _MODULES = ("math", "nn", "linalg", "image", "bitwise")
+_HOMES = ("functions", "arrays", "math", "linalg", "ordering", "scatter")  # of names without a module
 
 # Other spellings of what TensorFlow 2 has.
 _ALIASES = {
@@ -53,14 +52,15 @@ def known(name: Any) -> bool:
 def _find(name: str) -> Callable | None:
     module, _, plain = name.rpartition(".")
     if module == "__operators__":
-        return _get_item if plain == "getitem" else _OPERATORS.get(plain.removeprefix("r"))
+        return _get_item if plain == "getitem" else _OPERATORS.get(plain)
     if module == "keras.activations":
         from .. import activations
 
-        return getattr(activations, {"hard_sigmoid": "hard_sigmoid_of_keras_2"}.get(plain, plain), None)
+        return activations._BY_NAME.get({"hard_sigmoid": "hard_sigmoid_of_keras_2"}.get(plain, plain))
     name = name.removeprefix("compat.v1.")
     module, _, plain = _ALIASES.get(name, name).rpartition(".")
-    if plain.startswith("_") or (module and module not in _MODULES):
+    home = module or HOMES.get(plain, "")
+    if plain.startswith("_") or home.partition(".")[0] not in (_MODULES if module else _HOMES):
         return None
     table = importlib.import_module(f"cnnexplain.{module}" if module else "cnnexplain")
     try:
@@ -112,7 +112,5 @@ def call(entry: dict, args: list, kwargs: dict) -> Any:
     args = [_plain(value) for value in args]
     if name.startswith("__operators__."):
         args, kwargs = [*args, *kwargs.values()], {}
-        if name.startswith("__operators__.r"):
-            args.reverse()
     result = function(*args, **kwargs)
     return Shape(result) if function.__name__ == "shape" and isinstance(result, tuple) else result

@@ -238,7 +238,7 @@ def _deserialize(config: Any) -> Any:
         return {key: _deserialize(value) for key, value in config.items()}
     name, inner = config["class_name"], config["config"]
     if name in ("__numpy__", "__tensor__"):
-        return np.asarray(inner["value"], dtype=inner["dtype"])
+        return _array(inner["value"], inner["dtype"])
     if name == "__slice__":
         return slice(*(_deserialize(inner[key]) for key in ("start", "stop", "step")))
     if name == "__ellipsis__":
@@ -259,6 +259,14 @@ def _deserialize(config: Any) -> Any:
     if shared is not None and _read:
         _read[-1][shared] = thing
     return thing
+
+
+def _array(value: Any, dtype: Any) -> np.ndarray:
+    """An array of numbers; a dtype may also ask for strings of any length."""
+    kind = np.dtype("float32" if dtype == "bfloat16" else dtype)
+    if kind.kind not in "fiubc":
+        raise ValueError(f"An array in a description must hold numbers. Received: dtype={dtype!r}")
+    return np.asarray(value, kind)
 
 
 def _made(name: str, inner: Any, config: dict) -> Any:
