@@ -256,7 +256,7 @@ class TestThreads:
                 if k == 8:
                     break
 
-    def test_ctrl_c_does_not_wait_for_a_function_that_hangs(self):
+    def test_ctrl_c_does_not_wait_for_a_function_that_hangs(self, tmp_path):
         program = """
 import os, signal, threading, time
 import cnnexplain as tf
@@ -279,7 +279,8 @@ except KeyboardInterrupt:
     print("stopped", time.monotonic() - begin < 20)
 released.set()
 """
-        run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50)
+        command = [sys.executable, "-c", program]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50)
         assert run.stdout == "stopped True\n" and run.stderr == ""
 
     def test_training_that_is_interrupted_ends_the_threads(self, no_threads_left):

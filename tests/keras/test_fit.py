@@ -6,8 +6,8 @@ import inspect
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +16,6 @@ import cnnexplain as tf
 from cnnexplain import keras
 
 layers = keras.layers
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def data(n=24):
@@ -272,9 +271,12 @@ def test_training_may_be_stopped_from_inside():
 
 def run(code):
     """The output of a script in a process of its own."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    with tempfile.TemporaryDirectory() as elsewhere:  # not where the sources shadow the installed package
+        return subprocess.run(
+            command, env=environment, cwd=elsewhere, capture_output=True, text=True, timeout=120
+        )
 
 
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to itself")
