@@ -259,6 +259,7 @@ class TestThreads:
     def test_ctrl_c_does_not_wait_for_a_function_that_hangs(self, tmp_path):
         program = """
 import os, signal, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
 import cnnexplain as tf
 from cnnexplain.data import threads
 threads.PATIENCE = 0.1

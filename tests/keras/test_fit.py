@@ -286,6 +286,7 @@ def test_ctrl_c_in_one_long_step(method):
     told = run(
         f"""
         import os, signal, threading, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
         import numpy as np
         from cnnexplain import keras
         c = dict(padding="same", activation="relu")
