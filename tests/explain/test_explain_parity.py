@@ -35,7 +35,9 @@ def network(keras, activation):
 @pytest.fixture(scope="module")
 def case(tensorflow):
     ours = network(cx.keras, "softmax")
-    tensorflow.keras.backend.set_floatx("float64")  # or its models round what they are given to float32
+    # or its models round what they are given to float32
+    tensorflow.keras.backend.set_floatx("float64")
+    tensorflow.keras.config.set_dtype_policy("float64")
     theirs = network(tensorflow.keras, None)  # without the softmax its output is the logit
     rng = np.random.default_rng(0)
     weights = [rng.normal(0, np.sqrt(2 / max(np.prod(w.shape[:-1]), 1)), w.shape) for w in ours.get_weights()]

@@ -21,6 +21,7 @@ def theirs():
     tensorflow = pytest.importorskip("tensorflow")
     module = pytest.importorskip("keras")
     module.config.set_floatx("float64")
+    module.config.set_dtype_policy("float64")
     yield tensorflow, module
     module.config.set_floatx("float32")
     module.config.set_dtype_policy("float32")
