@@ -29,7 +29,7 @@ OPTIMIZERS: dict[str, Any] = {
     "adagrad_exact": lambda k: k.optimizers.Adagrad(0.0625, initial_accumulator_value=0.5),
     "adadelta_exact": lambda k: k.optimizers.Adadelta(1.0, rho=0.75),
     "adamax_exact": lambda k: k.optimizers.Adamax(0.0625, **BETAS),
-    "ftrl": lambda k: k.optimizers.Ftrl(0.0625),
+    "ftrl": lambda k: k.optimizers.Ftrl(0.0625, initial_accumulator_value=0.125),
     "ftrl_penalties": lambda k: k.optimizers.Ftrl(
         0.0625,
         learning_rate_power=-0.25,
@@ -282,7 +282,7 @@ LOOSE = {
     **{f"schedule_{name}": 1e-5 for name in SCHEDULES},  # float32, a few roundings apart
     "schedule_warm": 1e-5,
     "adafactor_schedule": 1e-5,
-    **dict.fromkeys(("nadam", "exact_nadam", "ftrl", "ftrl_penalties"), _ROUNDED),
+    **dict.fromkeys(("nadam", "exact_nadam", "ftrl_penalties"), _ROUNDED),
     "muon": 1e-5,
     "muon_plain": 1e-5,
 }

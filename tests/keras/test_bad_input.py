@@ -66,7 +66,7 @@ def test_the_cure_cures(gray, shape):
         ((8, 8, 3), (2, 8, 8, 4), r"x\[\.\.\., :3\]"),
         ((3, 8, 9), (2, 8, 9, 3), r"channels come last: pass `np\.moveaxis\(x, -1, 1\)`"),
         ((64,), (2, 8, 8), r"Flatten the examples"),
-        ((4,), (4,), r"image\[None\]"),
+        ((4,), (4,), r"example\[None\]"),
     ],
 )
 def test_cures_for_other_models(wanted, given, cure):
@@ -207,3 +207,22 @@ ARGUMENTS = [
 def test_mistakes_of_building_are_named(make, message):
     with pytest.raises((ValueError, TypeError, AttributeError), match=message):
         make()
+
+
+def test_files_and_folders_that_are_not_there(tmp_path):
+    nowhere = str(tmp_path / "nowhere")
+    generator = keras.preprocessing.image.ImageDataGenerator()
+    for ask in (
+        lambda: keras.utils.image_dataset_from_directory(nowhere),
+        lambda: keras.utils.image_dataset_from_directory(nowhere, labels=None),
+        lambda: generator.flow_from_directory(nowhere),
+    ):
+        with pytest.raises(FileNotFoundError, match="`directory` must be a folder that exists.*nowhere"):
+            ask()
+    with pytest.raises(FileNotFoundError, match="`filepath` must be a file or folder that exists.*nowhere"):
+        keras.models.load_model(nowhere + ".keras")
+
+
+def test_a_single_sequence_is_not_called_an_image():
+    with pytest.raises(ValueError, match=r"The batch axis is missing: pass `example\[None\]`"):
+        keras.layers.LSTM(4)(np.zeros((5, 3), "float32"))

@@ -75,7 +75,8 @@ def advice(shape: tuple, wanted: tuple) -> str:
     rank, ndim = len(shape), len(wanted)
     missing = fits((None, *shape), wanted) or (wanted[-1:] == (1,) and fits((None, *shape, 1), wanted))
     if missing and (ndim != 4 or None not in wanted[1:] or rank == ndim - 1):
-        return " The batch axis is missing: pass `image[None]` for a single image."
+        single = "image" if ndim == 4 else "example"
+        return f" The batch axis is missing: pass `{single}[None]` for a single {single}."
     if rank == ndim + 1 and fits(shape[1:], wanted):
         return " There is an axis too many in front: pass `x[0]`."
     flat = math.prod(size or 0 for size in wanted[1:])

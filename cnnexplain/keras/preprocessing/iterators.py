@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import config
-from ..utils.dataset import files_below
+from ..utils.dataset import files_below, folders_in
 from ..utils.image import array_to_img, img_to_array, load_img
 from ..utils.interaction import say
 from ..utils.py_dataset import PyDataset
@@ -350,9 +350,8 @@ class DirectoryIterator(FileIterator):
         self.class_mode = class_mode
         self.dtype = dtype or config.floatx()
         self.directory = directory = os.fspath(directory)
-        names = list(classes or ()) or [
-            name for name in sorted(os.listdir(directory)) if os.path.isdir(os.path.join(directory, name))
-        ]
+        folders = folders_in(directory)
+        names = list(classes or ()) or folders
         self.num_classes = len(names)
         self.class_indices = {name: place for place, name in enumerate(names)}
         found = []

@@ -236,6 +236,11 @@ def _kind_of(path: str) -> str:
         if os.path.exists(os.path.join(path, "saved_model.pb")):
             reason = "it is a SavedModel of TensorFlow: save the model there as `.keras`"
         raise container.refuse(path, reason)
+    if not os.path.exists(path):
+        raise FileNotFoundError(
+            f"`filepath` must be a file or folder that exists. Received: filepath={path!r} (the working "
+            f"directory is {os.getcwd()!r})"
+        )
     with open(path, "rb") as file:
         start = file.read(64)
         if start.startswith(container.ZIP):

@@ -67,7 +67,7 @@ def reading(where: Any) -> Iterator[None]:
         raise
     except FAILURES as error:
         text = " ".join(str(error).split())[:500] or type(error).__name__
-        raise refuse(where, f"it is damaged or something else ({text})") from error
+        raise refuse(where, f"it is damaged or something else ({text}). Fetch or save it again") from error
 
 
 class Window(io.RawIOBase):

@@ -29,16 +29,23 @@ def files_below(folder: str, follow_links: bool, formats: tuple[str, ...]) -> It
                 yield os.path.join(root, name)
 
 
+def folders_in(directory: str) -> list[str]:
+    """The names of a directory's subdirectories, sorted."""
+    if not os.path.isdir(directory):
+        raise FileNotFoundError(
+            "`directory` must be a folder that exists, with one folder of pictures for each class. Received: "
+            f"directory={directory!r}"
+        )
+    return sorted(name for name in os.listdir(directory) if os.path.isdir(os.path.join(directory, name)))
+
+
 def _index(
     directory: str, labels: Any, class_names: Any, shuffle: bool, seed: int, follow_links: bool, verbose: Any
 ) -> tuple[list[str], Any, list[str] | None]:
     """Paths, labels and names of the classes, in Keras's order."""
+    folders = folders_in(directory)
     if labels == "inferred":
-        found = [
-            name
-            for name in sorted(os.listdir(directory))
-            if os.path.isdir(os.path.join(directory, name)) and not name.startswith(".")
-        ]
+        found = [name for name in folders if not name.startswith(".")]
         if class_names is not None and not set(class_names) <= set(found):
             raise ValueError(
                 f"`class_names` must be names of subdirectories: {found}. Received: class_names={class_names}"
