@@ -74,8 +74,9 @@ const char *cx_shape_text(const cx_spec *s, char *text); /* "(None, 28, 28, 1)" 
 typedef struct cx_block cx_block; /* atomic count, 64-byte aligned data, release function */
 typedef struct {
     cx_spec spec;
-    void *data;      /* NULL: not present */
-    cx_block *block; /* holds data; may be NULL inside one call */
+    void *data;       /* NULL: not present */
+    cx_block *block;  /* holds data; may be NULL inside one call */
+    const void *form; /* in a kernel: what cx_op.make made of it; NULL: the kernel does so itself */
 } cx_value;
 
 cx_block *cx_block_new(size_t size);                            /* uninitialised; NULL: out of memory */
@@ -91,8 +92,24 @@ void *cx_alloc(size_t size); /* zeroed; every other allocation of the core. NULL
 void cx_free(void *p);
 void cx_kernel(bool inside); /* between true and false an allocation counts as a fault of this thread */
 int64_t cx_faults(void);     /* allocations made inside kernels; must stay 0 */
-void cx_clear_caches(void);  /* returns the freed blocks that were kept for reuse to the system */
+void cx_clear_caches(void);  /* gives the freed blocks kept for reuse, and all forms, back to the system */
 size_t cx_cached_bytes(void);
+
+/* ---- core/forms.c: what kernels make of lasting values (packed, transformed), once for each version ---- */
+enum { CX_FORM_KEY = 12 };
+typedef struct {
+    size_t size; /* 0: nothing is to be made */
+    int64_t key[CX_FORM_KEY];
+} cx_form;
+void cx_lasts(cx_block *b);         /* a variable's or a constant's: forms of it may be kept */
+bool cx_lasting(const cx_value *v); /* whole block that lasts */
+void cx_written(cx_block *b);       /* whoever writes a lasting block in place says so: its forms go */
+/* The kept form, held for the caller, or NULL. *make: it is worth making, and cx_form_keep takes it. */
+cx_block *cx_form_find(cx_block *b, const cx_form *f, bool *make);
+void cx_form_keep(cx_block *b, const cx_form *f, cx_block *data);
+void cx_form_budget(size_t bytes); /* most that all forms may take */
+size_t cx_form_bytes(void);
+int64_t cx_forms_made(void); /* so far, for tests */
 
 /* ---- core/platform_posix.c ---- */
 size_t cx_memory_available(void); /* what the machine and its cgroup still allow */
@@ -194,6 +211,11 @@ typedef struct cx_op {
     cx_code (*check)(const void *attr, const cx_value *in, cx_err *err);
     cx_forward_fn *forward[CX_DTYPES];
     cx_backward_fn *backward[2];
+    /* Optional: in[formed] in a form that is kept while it lasts, for forward or (back) for the gradient of in[0]. form
+     * says what is wanted; make writes it. The kernel finds it in in[formed].form, or makes it in scratch. */
+    int formed;
+    void (*form)(const void *attr, const cx_value *in, const cx_value *out, bool back, cx_form *f);
+    void (*make)(const void *attr, const cx_value *in, const cx_value *out, bool back, void *form);
     unsigned reads[CX_INS]; /* the values that din[i] is computed from: CX_IN, CX_OUT */
     unsigned adds;          /* CX_IN bits: that gradient can only be added to; the executor clears first */
     unsigned constant;      /* CX_IN bits: real inputs that carry no gradient by definition */

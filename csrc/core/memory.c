@@ -1,6 +1,6 @@
 /* Counted blocks over size classes. A freed block of 64 KiB or more goes to a list of its class and is handed out
  * again, because fresh pages cost more than the work done in them; the lists share one byte budget. */
-#include "../cnnexplain.h"
+#include "forms.h"
 #include "platform.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,6 +22,7 @@ struct cx_block {
     int class; /* of its data; -1: plain, -2: wrapped */
     void *data;
     void (*release)(void *);
+    cx_form_list forms;
 };
 static struct {
     pthread_mutex_t lock;
@@ -116,6 +117,7 @@ static void put(int class, void *data)
 
 void cx_clear_caches(void)
 {
+    cx_forms_clear();
     lock_cache();
     for (int c = 0; c < CLASSES; c++)
         while (cache.class[c].n) give_back(cache.class[c].data[--cache.class[c].n], class_size(c));
@@ -137,6 +139,7 @@ static cx_block *block_of(void *data, void (*release)(void *), int class)
     if (!b) return NULL;
     atomic_init(&b->holders, 1);
     b->class = class, b->data = data, b->release = release;
+    atomic_init(&b->forms.first, NULL), atomic_init(&b->forms.lasts, false);
     return b;
 }
 
@@ -172,6 +175,11 @@ void *cx_block_data(cx_block *b)
     return b->data;
 }
 
+cx_form_list *cx_block_forms(cx_block *b)
+{
+    return &b->forms;
+}
+
 cx_block *cx_keep(cx_block *b)
 {
     if (b) atomic_fetch_add_explicit(&b->holders, 1, memory_order_relaxed);
@@ -181,6 +189,7 @@ cx_block *cx_keep(cx_block *b)
 void cx_drop(cx_block *b)
 {
     if (!b || atomic_fetch_sub_explicit(&b->holders, 1, memory_order_acq_rel) != 1) return;
+    cx_forms_forget(&b->forms);
     if (b->class >= 0)
         put(b->class, b->data);
     else

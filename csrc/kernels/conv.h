@@ -13,17 +13,24 @@ typedef struct {
     int64_t size[2], stride[2], dilation[2], before[2];
 } cx_conv;
 
-/* y (images, out, groups * filters) from x (images, in, groups * channels), w (size, channels, groups * filters) */
-void cx_conv_output(const cx_conv *c, const void *x, const void *w, const void *base, bool bias, void *y,
-                    void *scratch);
+/* y (images, out, groups * filters) from x (images, in, groups * channels), w (size, channels, groups * filters). form:
+ * w as _make leaves it, or NULL. */
+void cx_conv_output(const cx_conv *c, const void *x, const void *w, const void *form, const void *base, bool bias,
+                    void *y, void *scratch);
 size_t cx_conv_output_scratch(const cx_conv *c, int *threads);
+void cx_conv_output_form(const cx_conv *c, cx_form *f);
+void cx_conv_output_make(const cx_conv *c, const void *w, void *form);
 /* dx from dy and w */
-void cx_conv_input(const cx_conv *c, const void *dy, const void *w, const void *base, bool bias, void *dx,
-                   void *scratch);
+void cx_conv_input(const cx_conv *c, const void *dy, const void *w, const void *form, const void *base, bool bias,
+                   void *dx, void *scratch);
 size_t cx_conv_input_scratch(const cx_conv *c, int *threads);
+void cx_conv_input_form(const cx_conv *c, cx_form *f);
+void cx_conv_input_make(const cx_conv *c, const void *w, void *form);
 /* dw (+)= from x and dy: always the same partial sums */
 void cx_conv_kernel(const cx_conv *c, const void *x, const void *dy, bool add, void *dw, void *scratch);
 size_t cx_conv_kernel_scratch(const cx_conv *c, int *threads);
+/* What a form depends on beside the values of w. direction: 0 the output, 1 the input */
+void cx_conv_key(const cx_conv *c, int direction, bool blas, cx_form *f);
 
 /* One group for each channel of x, `filters` outputs each. */
 void cx_depthwise_output(const cx_conv *c, const void *x, const void *w, const void *base, bool bias, void *y,
@@ -67,9 +74,11 @@ typedef struct {
 } cx_correlation;
 cx_correlation cx_correlation_output(const cx_conv *c, bool blas);
 cx_correlation cx_correlation_input(const cx_conv *c, int64_t phase_h, int64_t phase_w);
-void cx_correlate(const cx_correlation *c, const void *x, const void *w, const void *base, bool bias, void *y,
-                  void *scratch);
+void cx_correlate(const cx_correlation *c, const void *x, const void *w, const void *form, const void *base, bool bias,
+                  void *y, void *scratch);
 size_t cx_correlate_scratch(const cx_correlation *c, int *threads);
+size_t cx_correlate_form(const cx_correlation *c); /* bytes */
+void cx_correlate_make(const cx_correlation *c, const void *w, void *form);
 
 /* How the A side of a block of outputs lies in memory. flat: the pixels of A, and those of C, are evenly spaced, also
  * from row to row. copy: a copy with the padding in it, or patches: of what each pixel sees; else x is read in place.

@@ -10,11 +10,12 @@ typedef struct {
     cx_layout l;
     int64_t panels, padded; /* of one group; columns with the last panel filled up */
     int64_t stretches;
-    const void *x, *w, *base;
+    const void *x, *base;
     void *y;
     bool bias;
     const cx_stretch *stretch;
-    char *packed, *copies;
+    const char *packed;
+    char *copies;
 } job;
 
 static job job_of(const cx_correlation *c)
@@ -55,9 +56,16 @@ static int64_t grain(const job *j)
     return flop > CX_GRAIN_FLOP ? 1 : 1 + CX_GRAIN_FLOP / (flop + 1);
 }
 
+typedef struct {
+    const job *j;
+    const void *w;
+    char *packed;
+} packing;
+
 static void pack_panels(void *context, int64_t begin, int64_t end, int worker)
 {
-    const job *j = context;
+    const packing *made = context;
+    const job *j = made->j;
     const cx_correlation *c = j->c;
     const cx_axis *h = &c->axis[0], *w = &c->axis[1];
     const int64_t last_axis = c->groups * (c->turned ? c->inner : c->outer), wide = 2 * c->k->lanes;
@@ -66,13 +74,13 @@ static void pack_panels(void *context, int64_t begin, int64_t end, int worker)
         const int64_t group = u / j->panels, panel = u % j->panels, first = panel * wide;
         const int64_t n = panel + end - u < j->panels ? end - u : j->panels - panel;
         const int64_t columns = c->blas || panel + n == j->panels ? c->outer - first : n * wide;
-        void *to = cx_at(c->k, j->packed, (group * j->padded + first) * j->l.depth);
+        void *to = cx_at(c->k, made->packed, (group * j->padded + first) * j->l.depth);
         for (int64_t t = 0; t < h->taps * w->taps; t++) {
             const int64_t p = t / w->taps, q = t % w->taps;
             const int64_t tap = (h->k + p * h->k_step) * c->kernel_width + w->k + q * w->k_step;
             const int64_t at = c->turned ? (tap * c->outer + first) * last_axis + group * c->inner
                                          : tap * c->inner * last_axis + group * c->outer + first;
-            const void *from = cx_at(c->k, j->w, at);
+            const void *from = cx_at(c->k, made->w, at);
             if (c->blas)
                 cx_pack(c->k, cx_at(c->k, to, t * c->inner * columns), columns, from, last_axis, c->inner, columns,
                         c->turned);
@@ -154,27 +162,35 @@ size_t cx_correlate_scratch(const cx_correlation *c, int *threads)
     return stretches_size(&j) + packed_size(&j) + cx_times((size_t)*threads, j.l.copied);
 }
 
-void cx_correlate(const cx_correlation *c, const void *x, const void *w, const void *base, bool bias, void *y,
-                  void *scratch)
+static void pack(const job *j, const void *w, void *packed)
+{
+    packing p = {j, w, packed};
+    cx_parallel(j->c->groups * j->panels, 1 + (64 << 10) / (2 * j->c->k->lanes * j->l.depth + 1), pack_panels, &p);
+}
+
+void cx_correlate(const cx_correlation *c, const void *x, const void *w, const void *form, const void *base, bool bias,
+                  void *y, void *scratch)
 {
     job j = job_of(c);
     cx_stretch *stretch = scratch;
+    char *packed = (char *)scratch + stretches_size(&j);
     if (!units(&j)) return;
-    j.x = x, j.w = w, j.base = base, j.bias = bias, j.y = y;
+    j.x = x, j.base = base, j.bias = bias, j.y = y;
     j.stretches = cx_window_stretches(c, &j.l, stretch), j.stretch = stretch;
-    j.packed = (char *)scratch + stretches_size(&j);
-    j.copies = j.packed + packed_size(&j);
-    cx_parallel(c->groups * j.panels, 1 + (64 << 10) / (2 * c->k->lanes * j.l.depth + 1), pack_panels, &j);
+    j.copies = packed + packed_size(&j);
+    j.packed = form ? form : packed;
+    if (!form) pack(&j, w, packed);
     cx_parallel(units(&j), grain(&j), run_units, &j);
 }
 
-void cx_conv_output(const cx_conv *c, const void *x, const void *w, const void *base, bool bias, void *y, void *scratch)
+size_t cx_correlate_form(const cx_correlation *c)
 {
-    cx_correlation r = cx_correlation_output(c, true);
-    cx_correlate(&r, x, w, base, bias, y, scratch);
+    const job j = job_of(c);
+    return packed_size(&j);
 }
-size_t cx_conv_output_scratch(const cx_conv *c, int *threads)
+
+void cx_correlate_make(const cx_correlation *c, const void *w, void *form)
 {
-    cx_correlation r = cx_correlation_output(c, true);
-    return cx_correlate_scratch(&r, threads);
+    const job j = job_of(c);
+    pack(&j, w, form);
 }

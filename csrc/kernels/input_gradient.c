@@ -149,17 +149,45 @@ static size_t turned_scratch(const cx_conv *c, int *threads)
     return stretches_size(&j) + cx_times((size_t)*threads, j.packed + j.product + j.sums);
 }
 
-void cx_conv_input(const cx_conv *c, const void *dy, const void *w, const void *base, bool bias, void *dx,
-                   void *scratch)
+/* A form holds the panels of every phase, in order; of more phases than this none is kept. */
+enum { MOST_PHASES = 16 };
+
+void cx_conv_input(const cx_conv *c, const void *dy, const void *w, const void *form, const void *base, bool bias,
+                   void *dx, void *scratch)
 {
+    const char *panels = form;
     if (turns(c)) {
         turned(c, dy, w, base, bias, dx, scratch);
         return;
     }
     for (int64_t i = 0; i < c->stride[0] && i < c->in[0]; i++)
-        for (int64_t j = 0; j < c->stride[1] && j < c->in[1]; j++) {
-            cx_correlation r = cx_correlation_input(c, i, j);
-            cx_correlate(&r, dy, w, base, bias, dx, scratch);
+        for (int64_t j = 0; j < c->stride[1] && (panels || j < c->in[1]); j++) {
+            const cx_correlation r = cx_correlation_input(c, i, j);
+            cx_correlate(&r, dy, w, panels, base, bias, dx, scratch);
+            if (panels) panels += cx_correlate_form(&r);
+        }
+}
+
+void cx_conv_input_form(const cx_conv *c, cx_form *f)
+{
+    f->size = 0;
+    if (turns(c) || c->stride[0] * c->stride[1] > MOST_PHASES) return;
+    for (int64_t i = 0; i < c->stride[0]; i++)
+        for (int64_t j = 0; j < c->stride[1]; j++) {
+            const cx_correlation r = cx_correlation_input(c, i, j);
+            f->size += cx_correlate_form(&r);
+            if (!i && !j) cx_conv_key(c, 1, r.blas, f);
+        }
+}
+
+void cx_conv_input_make(const cx_conv *c, const void *w, void *form)
+{
+    char *panels = form;
+    for (int64_t i = 0; i < c->stride[0]; i++)
+        for (int64_t j = 0; j < c->stride[1]; j++) {
+            const cx_correlation r = cx_correlation_input(c, i, j);
+            cx_correlate_make(&r, w, panels);
+            panels += cx_correlate_form(&r);
         }
 }
 

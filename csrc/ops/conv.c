@@ -107,14 +107,29 @@ cx_code cx_convolve_plan(const char *op, const cx_conv *c, bool transposed, bool
     plan->threads = threads;
     return CX_OK;
 }
+
+/* y from x, or (back) the other way round: of the convolution, whichever the op calls its output. */
+static void correlate(const cx_conv *c, bool back, const void *from, const cx_value *kernel, const void *base,
+                      bool bias, void *to, void *scratch)
+{
+    if (by_channel(c))
+        (back ? cx_depthwise_input : cx_depthwise_output)(c, from, kernel->data, base, bias, to, scratch);
+    else
+        (back ? cx_conv_input : cx_conv_output)(c, from, kernel->data, kernel->form, base, bias, to, scratch);
+}
+
+void cx_convolve_form(const cx_conv *c, bool transposed, bool back, cx_form *f)
+{
+    if (!by_channel(c)) (transposed != back ? cx_conv_input_form : cx_conv_output_form)(c, f);
+}
+void cx_convolve_make(const cx_conv *c, bool transposed, bool back, const cx_value *kernel, void *form)
+{
+    (transposed != back ? cx_conv_input_make : cx_conv_output_make)(c, kernel->data, form);
+}
+
 void cx_convolve_forward(const cx_conv *c, bool transposed, const cx_value *in, const cx_value *out, void *scratch)
 {
-    if (transposed)
-        (by_channel(c) ? cx_depthwise_input : cx_conv_input)(c, in[0].data, in[1].data, in[2].data, true, out->data,
-                                                             scratch);
-    else
-        (by_channel(c) ? cx_depthwise_output : cx_conv_output)(c, in[0].data, in[1].data, in[2].data, true, out->data,
-                                                               scratch);
+    correlate(c, transposed, in[0].data, &in[1], in[2].data, true, out->data, scratch);
 }
 
 void cx_convolve_backward(const cx_conv *c, bool transposed, const cx_value *in, const cx_value *dout,
@@ -123,11 +138,7 @@ void cx_convolve_backward(const cx_conv *c, bool transposed, const cx_value *in,
     const void *dy = dout->data;
     if (mode[0]) {
         void *dx = din[0].data;
-        const void *base = mode[0] == CX_ADD ? dx : NULL;
-        if (transposed)
-            (by_channel(c) ? cx_depthwise_output : cx_conv_output)(c, dy, in[1].data, base, false, dx, scratch);
-        else
-            (by_channel(c) ? cx_depthwise_input : cx_conv_input)(c, dy, in[1].data, base, false, dx, scratch);
+        correlate(c, !transposed, dy, &in[1], mode[0] == CX_ADD ? dx : NULL, false, dx, scratch);
     }
     if (mode[1]) {
         const void *wide = transposed ? dy : in[0].data, *narrow = transposed ? in[0].data : dy;
@@ -203,6 +214,16 @@ BACKWARD(conv2d_backward)
     BACKWARD_UNUSED;
     cx_conv c = cx_conv_of(attr, &in[0].spec, &in[1].spec, &out->spec);
     cx_convolve_backward(&c, false, in, dout, din, mode, scratch);
+}
+static void conv2d_form(const void *attr, const cx_value *in, const cx_value *out, bool back, cx_form *f)
+{
+    const cx_conv c = cx_conv_of(attr, &in[0].spec, &in[1].spec, &out->spec);
+    cx_convolve_form(&c, false, back, f);
+}
+static void conv2d_make(const void *attr, const cx_value *in, const cx_value *out, bool back, void *form)
+{
+    const cx_conv c = cx_conv_of(attr, &in[0].spec, &in[1].spec, &out->spec);
+    cx_convolve_make(&c, false, back, &in[1], form);
 }
 
 static const cx_field conv2d_fields[] = {
@@ -293,6 +314,16 @@ BACKWARD(conv2d_transpose_backward)
     cx_conv c = cx_conv_transpose_of(attr, &in[0].spec, &in[1].spec, &out->spec);
     cx_convolve_backward(&c, true, in, dout, din, mode, scratch);
 }
+static void conv2d_transpose_form(const void *attr, const cx_value *in, const cx_value *out, bool back, cx_form *f)
+{
+    const cx_conv c = cx_conv_transpose_of(attr, &in[0].spec, &in[1].spec, &out->spec);
+    cx_convolve_form(&c, true, back, f);
+}
+static void conv2d_transpose_make(const void *attr, const cx_value *in, const cx_value *out, bool back, void *form)
+{
+    const cx_conv c = cx_conv_transpose_of(attr, &in[0].spec, &in[1].spec, &out->spec);
+    cx_convolve_make(&c, true, back, &in[1], form);
+}
 
 static const cx_field conv2d_transpose_fields[] = {
     {"strides", CX_PAIR, offsetof(cx_conv_transpose_attr, stride), false, 1, 1, INT32_MAX, NULL},
@@ -314,6 +345,9 @@ const cx_op cx_op_conv2d = {.name = "conv2d",
                             .infer = conv2d_infer,
                             .forward = {[CX_F32] = conv2d_forward, [CX_F64] = conv2d_forward},
                             .backward = {conv2d_backward, conv2d_backward},
+                            .formed = 1,
+                            .form = conv2d_form,
+                            .make = conv2d_make,
                             .reads = {CX_IN(1), CX_IN(0), 0},
                             .emit_grad = cx_conv_emit};
 const cx_op cx_op_conv2d_transpose = {
@@ -328,5 +362,8 @@ const cx_op cx_op_conv2d_transpose = {
     .infer = conv2d_transpose_infer,
     .forward = {[CX_F32] = conv2d_transpose_forward, [CX_F64] = conv2d_transpose_forward},
     .backward = {conv2d_transpose_backward, conv2d_transpose_backward},
+    .formed = 1,
+    .form = conv2d_transpose_form,
+    .make = conv2d_transpose_make,
     .reads = {CX_IN(1), CX_IN(0), 0},
     .emit_grad = cx_conv_transpose_emit};

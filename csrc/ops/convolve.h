@@ -40,4 +40,7 @@ cx_code cx_convolve_plan(const char *op, const cx_conv *c, bool transposed, bool
 void cx_convolve_forward(const cx_conv *c, bool transposed, const cx_value *in, const cx_value *out, void *scratch);
 void cx_convolve_backward(const cx_conv *c, bool transposed, const cx_value *in, const cx_value *dout,
                           const cx_value *din, const cx_mode *mode, void *scratch);
+/* The kernel as the forward or (back) the gradient of the op's input wants it. */
+void cx_convolve_form(const cx_conv *c, bool transposed, bool back, cx_form *f);
+void cx_convolve_make(const cx_conv *c, bool transposed, bool back, const cx_value *kernel, void *form);
 #endif

@@ -96,10 +96,35 @@ static cx_code dense_infer(const void *attr, const cx_spec *in, cx_plan *plan, c
     return CX_OK;
 }
 
+/* The kernel packed. Large ones exist once: they dominate a network's memory. */
+static cx_gemm formed_product(const cx_value *in, bool back)
+{
+    cx_gemm g = (back ? dense_input : dense_output)(&in[0].spec, &in[1].spec);
+    g.b = in[1].data;
+    return g;
+}
+static void dense_form(const void *attr, const cx_value *in, const cx_value *out, bool back, cx_form *f)
+{
+    static const size_t most = (size_t)8 << 20;
+    const cx_gemm g = formed_product(in, back);
+    const size_t size = cx_gemm_packed_size(&g);
+    (void)attr, (void)out;
+    if (size > most) return;
+    f->size = size, f->key[0] = back | (int64_t)cx_get_isa() << 8;
+    f->key[1] = g.inner, f->key[2] = g.columns;
+}
+static void dense_make(const void *attr, const cx_value *in, const cx_value *out, bool back, void *form)
+{
+    const cx_gemm g = formed_product(in, back);
+    (void)attr, (void)out;
+    cx_gemm_pack(&g, form);
+}
+
 FORWARD(dense_forward)
 {
     FORWARD_UNUSED;
     cx_gemm g = dense_output(&in[0].spec, &in[1].spec);
+    g.packed = in[1].form;
     g.a = in[0].data, g.b = in[1].data, g.base = in[2].data, g.c = out->data;
     cx_gemm_run(&g, scratch);
 }
@@ -108,6 +133,7 @@ BACKWARD(dense_backward)
     BACKWARD_UNUSED;
     if (mode[0]) {
         cx_gemm g = dense_input(&in[0].spec, &in[1].spec);
+        g.packed = in[1].form;
         g.a = dout->data, g.b = in[1].data, g.c = din[0].data, g.base = mode[0] == CX_ADD ? din[0].data : NULL;
         cx_gemm_run(&g, scratch);
     }
@@ -275,6 +301,9 @@ const cx_op cx_op_dense = {.name = "dense",
                            .infer = dense_infer,
                            .forward = {[CX_F32] = dense_forward, [CX_F64] = dense_forward},
                            .backward = {dense_backward, dense_backward},
+                           .formed = 1,
+                           .form = dense_form,
+                           .make = dense_make,
                            .reads = {CX_IN(1), CX_IN(0), 0},
                            .emit_grad = dense_emit};
 const cx_op cx_op_matmul = {.name = "matmul",

@@ -102,7 +102,7 @@ static cx_code make_gradients(backward_plan *b, const cx_program *p, char *arena
     for (int s = 0; s < p->n_slot; s++) {
         if (!b->reach[s]) continue;
         if (!b->fetched[s])
-            b->grad[s] = (cx_value){p->slot[s].value.spec, arena + b->span[s].offset, NULL};
+            b->grad[s] = (cx_value){.spec = p->slot[s].value.spec, .data = arena + b->span[s].offset};
         else if (cx_value_new(&p->slot[s].value.spec, &b->grad[s], err))
             return err->code;
     }
@@ -136,14 +136,15 @@ static void deliver(const cx_value *to, const cx_value *from, cx_mode mode)
         memcpy(to->data, from->data, size_of(to));
 }
 
-static void run_kernel(const cx_program *p, const cx_node *n, const cx_value *in, const cx_value *out,
-                       const cx_value *dout, const cx_value *din, const cx_mode *mode, void *scratch,
-                       const cx_rule *rule)
+static void run_kernel(const cx_program *p, const cx_node *n, cx_value *in, const cx_value *out, const cx_value *dout,
+                       const cx_value *din, const cx_mode *mode, void *scratch, const cx_rule *rule)
 {
     cx_set_team(n->threads);
+    cx_block *form = mode[0] == CX_SKIP ? NULL : cx_prepare(n, in, out, true);
     cx_kernel(true);
     n->op->backward[cx_kernel_dtype(p, n) == CX_F64](n->attr, in, out, dout, din, mode, scratch, rule);
     cx_kernel(false);
+    cx_drop(form);
     cx_set_team(0);
 }
 
@@ -153,9 +154,8 @@ static bool overwrites(const cx_node *n, const cx_rule *rule)
     return rule->overlap == CX_OVERLAP_OVERWRITE && n->op->kind == CX_ROUTE && n->op->adds;
 }
 
-static cx_code overwrite(const cx_program *p, const cx_node *n, const cx_value *in, const cx_value *out,
-                         const cx_value *dout, const cx_value *din, const cx_mode *mode, void *scratch,
-                         const cx_rule *rule, cx_err *err)
+static cx_code overwrite(const cx_program *p, const cx_node *n, cx_value *in, const cx_value *out, const cx_value *dout,
+                         const cx_value *din, const cx_mode *mode, void *scratch, const cx_rule *rule, cx_err *err)
 {
     cx_value own[CX_INS] = {0};
     for (int i = 0; i < n->op->most_in && !err->code; i++) {

@@ -16,6 +16,9 @@ size_t cx_place(cx_span *span, int *order, int n);
 cx_code cx_compute(cx_program *p, const bool *want, const cx_host *host, cx_err *err);
 void cx_gather(const cx_program *p, const int *slot, int n, cx_value *value);
 cx_code cx_poll(const cx_host *host, cx_err *err);
+/* Puts the form that n's kernel wants into in, makes it if it is worth it. Returns what holds it until the kernel is
+ * done, or NULL. */
+cx_block *cx_prepare(const cx_node *n, cx_value *in, const cx_value *out, bool back);
 /* Refuses a plan that the machine cannot hold, with its sum. */
 cx_code cx_afford(size_t bytes, cx_err *err);
 

@@ -36,7 +36,7 @@ void cx_gather(const cx_program *p, const int *slot, int n, cx_value *value)
         if (slot[i] >= 0)
             value[i] = p->slot[slot[i]].value;
         else
-            value[i].spec.ndim = CX_ABSENT, value[i].data = NULL, value[i].block = NULL;
+            value[i].spec.ndim = CX_ABSENT, value[i].data = NULL, value[i].block = NULL, value[i].form = NULL;
     }
 }
 
@@ -50,6 +50,10 @@ cx_code cx_afford(size_t bytes, cx_err *err)
     static const size_t ask_from = (size_t)256 << 20; /* asking reads several files */
     if (bytes < ask_from) return CX_OK;
     size_t available = cx_memory_available() + cx_cached_bytes();
+    if (bytes > available && cx_form_bytes()) {
+        cx_clear_caches();
+        available = cx_memory_available();
+    }
     return bytes <= available
                ? CX_OK
                : cx_fail(err, CX_ENOMEM, "this call needs %.1f MiB, the machine has %.1f MiB left; use a smaller batch",
@@ -69,7 +73,25 @@ static void mark_kept(const cx_program *p, const cx_node *n, bool *keep)
     }
 }
 
-static cx_code run_node(cx_program *p, cx_node *n, const cx_value *in, const cx_value *out, void *scratch,
+cx_block *cx_prepare(const cx_node *n, cx_value *in, const cx_value *out, bool back)
+{
+    cx_form f = {0};
+    bool make;
+    if (!n->op->form) return NULL;
+    cx_value *v = &in[n->op->formed];
+    if (!cx_lasting(v)) return NULL;
+    n->op->form(n->attr, in, out, back, &f);
+    if (!f.size) return NULL;
+    cx_block *form = cx_form_find(v->block, &f, &make);
+    if (make && (form = cx_block_new(f.size))) {
+        n->op->make(n->attr, in, out, back, cx_block_data(form));
+        cx_form_keep(v->block, &f, form);
+    }
+    v->form = form ? cx_block_data(form) : NULL;
+    return form;
+}
+
+static cx_code run_node(cx_program *p, cx_node *n, cx_value *in, const cx_value *out, void *scratch,
                         const cx_host *host, cx_err *err)
 {
     if (cx_poll(host, err)) return err->code;
@@ -80,9 +102,11 @@ static cx_code run_node(cx_program *p, cx_node *n, const cx_value *in, const cx_
         return host->forward(host->self, n, in, out, p->slot[n->out[0]].tracked, err);
     }
     cx_set_team(n->threads);
+    cx_block *form = cx_prepare(n, in, out, false);
     cx_kernel(true);
     n->op->forward[cx_kernel_dtype(p, n)](n->attr, in, out, scratch);
     cx_kernel(false);
+    cx_drop(form);
     cx_set_team(0);
     return CX_OK;
 }

@@ -136,6 +136,11 @@ static PyObject *clear_caches(PyObject *m, PyObject *unused)
     cx_clear_caches();
     Py_RETURN_NONE;
 }
+static PyObject *forms(PyObject *m, PyObject *unused)
+{
+    (void)m, (void)unused;
+    return Py_BuildValue("(Ln)", (long long)cx_forms_made(), (Py_ssize_t)cx_form_bytes());
+}
 static PyObject *worker_runs(PyObject *m, PyObject *unused)
 {
     (void)m, (void)unused;
@@ -262,6 +267,7 @@ static PyMethodDef functions[] = {
     {"blas", blas, METH_NOARGS, "The BLAS library that serves where no tuned kernel does, or none."},
     {"faults", faults, METH_NOARGS, "Allocations made inside kernels so far; must be 0."},
     {"clear_caches", clear_caches, METH_NOARGS, "Returns memory kept for reuse to the system."},
+    {"forms", forms, METH_NOARGS, "(forms of weights made so far, bytes of those kept now), for tests."},
     {"worker_runs", worker_runs, METH_NOARGS, "Parts of kernels that ran on pool threads so far."},
     {"op_names", op_names, METH_NOARGS, "Names of all ops."},
     {"op_info", op_info, METH_O, "What the registry says about an op: a dict."},

@@ -10,6 +10,7 @@ static int leaf_slot(program *g, PyObject *t)
     int slot = id_slot(&g->ids, ID(t));
     if (slot >= 0) return slot;
     cx_value v = is_variable(t) ? (cx_value){.spec = V(t).spec} : V(t);
+    if (v.block) cx_lasts(v.block);
     slot = cx_add_slot(g->p, &v, false);
     if (slot < 0) return PyErr_NoMemory(), -1;
     return id_add(&g->ids, ID(t), slot) < 0 || PyList_Append(g->leaves, t) < 0 ? -1 : slot;

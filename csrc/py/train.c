@@ -118,6 +118,9 @@ static void apply(training *t)
                 cx_clear(v);
                 *v = *fresh;
                 fresh->block = NULL;
+                cx_lasts(v->block);
+            } else {
+                cx_written(v->block);
             }
             data[j] = v->data;
         }

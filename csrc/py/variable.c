@@ -29,7 +29,9 @@ int variable_store(PyObject *o, const cx_value *from, bool share)
             memcpy(fresh.data, from->data, bytes_of(&v->spec));
         cx_clear(v);
         *v = fresh;
+        cx_lasts(v->block);
     } else if (from->data != v->data && bytes_of(&v->spec)) {
+        cx_written(v->block);
         memcpy(v->data, from->data, bytes_of(&v->spec));
     }
     return 0;
@@ -93,6 +95,7 @@ static int variable_init(PyObject *o, PyObject *args, PyObject *kw)
     if (!bad && !(bad = copy_value(&V(t), &fresh))) {
         cx_clear(&V(o));
         V(o) = fresh;
+        cx_lasts(fresh.block);
         ((tensor *)o)->trainable = trainable;
     }
     Py_DECREF(t);

@@ -9,6 +9,54 @@ static void release(void *object)
     released += *(int *)object;
 }
 
+/* Asks twice, as two calls would, and keeps what is worth making. Returns whether a form is there then. */
+static bool use(cx_block *b, const cx_form *f)
+{
+    bool make = false;
+    cx_block *form = cx_form_find(b, f, &make);
+    if (!form && !make) form = cx_form_find(b, f, &make);
+    if (!form && make) {
+        form = cx_block_new(f->size);
+        cx_form_keep(b, f, form);
+    }
+    cx_drop(form);
+    return form;
+}
+
+static void forms(void)
+{
+    const cx_form packed = {1000, {1}}, turned = {1000, {2}}, large = {2000, {1}};
+    cx_block *a = cx_block_new(64), *b = cx_block_new(64);
+    bool make;
+    const cx_value whole = {.data = cx_block_data(a), .block = a}, part = {.data = (char *)whole.data + 4, .block = a};
+    CHECK(!cx_lasting(&whole));
+    cx_lasts(a), cx_lasts(b);
+    CHECK(cx_lasting(&whole) && !cx_lasting(&part));
+    CHECK(!cx_form_find(a, &packed, &make) && !make); /* once is not enough */
+    CHECK(!cx_form_find(a, &packed, &make) && make);
+    CHECK(use(a, &packed) && use(a, &turned) && use(b, &packed) && cx_form_bytes() == 3000);
+    cx_block *held = cx_form_find(a, &packed, &make);
+    CHECK(held && !make);
+    cx_written(a);
+    CHECK(cx_form_bytes() == 1000 && cx_sole(held)); /* who has it keeps it */
+    cx_drop(held);
+    CHECK(!cx_form_find(a, &packed, &make) && !make);
+    cx_form_budget(2500);
+    CHECK(use(a, &packed) && !use(a, &turned)); /* what is in use stays */
+    for (int i = 0; i < 5000; i++) cx_drop(cx_form_find(a, &packed, &make));
+    CHECK(use(a, &turned) && cx_form_bytes() == 2000); /* instead of b's, long unused */
+    CHECK(!use(a, &large));
+    cx_form_budget(1500);
+    CHECK(!use(b, &packed));
+    cx_form_budget((size_t)512 << 20);
+    CHECK(use(b, &packed));
+    cx_drop(b);
+    CHECK(cx_form_bytes() == 2000);
+    cx_clear_caches();
+    CHECK(cx_form_bytes() == 0 && !cx_form_find(a, &packed, &make) && !make);
+    cx_drop(a);
+}
+
 int main(void)
 {
     cx_err err = {0};
@@ -50,5 +98,6 @@ int main(void)
     CHECK(strlen(cx_shape_text(&widest, text)) < CX_SHAPE_TEXT);
     cx_value v;
     CHECK(cx_value_new(&(cx_spec){CX_F32, 2, {1 << 20, 1 << 20}}, &v, &err) == CX_ENOMEM && strstr(err.msg, "MiB"));
+    forms();
     return failures;
 }
