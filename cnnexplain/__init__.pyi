@@ -11,6 +11,7 @@ from . import io as io
 from . import keras as keras
 from . import linalg as linalg
 from . import math as math
+from . import models as models
 from . import nest as nest
 from . import nn as nn
 from . import ops as ops

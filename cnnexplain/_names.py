@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 MODULES = frozenset(
     """
-    bitwise config data debugging demo errors explain image io keras linalg math nest nn ops plot random
-    version
+    bitwise config data debugging demo errors explain image io keras linalg math models nest nn ops plot
+    random version
     """.split()
 )
 
@@ -103,7 +103,6 @@ ADVICE = {
     "losses": "it is cnnexplain.keras.losses",
     "layers": "it is cnnexplain.keras.layers",
     "optimizers": "it is cnnexplain.keras.optimizers",
-    "models": "it is cnnexplain.keras.models",
     "metrics": "it is cnnexplain.keras.metrics",
     "Sequential": "it is cnnexplain.keras.Sequential",
     "Model": "it is cnnexplain.keras.Model",

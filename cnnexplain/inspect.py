@@ -25,8 +25,8 @@ def inspect(path: str | os.PathLike[str]) -> Report:
     """Everything that is known about a file without running the model; JSON takes it.
 
     Args:
-        path: a `.keras` archive or its folder, a whole model or weights in HDF5, an `.npz` file, or a state
-            dict of PyTorch. What it is, its content decides.
+        path: a `.keras` archive or its folder, a whole model or weights in HDF5, an `.npz` file, a state dict
+            of PyTorch, a `.safetensors` file, or an ONNX model. What it is, its content decides.
 
     Returns:
         A dict with file, format and writer; of a model also its class, name, inputs, outputs, parameters,
@@ -36,15 +36,11 @@ def inspect(path: str | os.PathLike[str]) -> Report:
         ValueError: the file is damaged, unsafe or something else.
         FileNotFoundError: there is no such file.
     """
-    from .keras.saving.torch_pickle import is_torch_file
+    from .keras.saving import _kind_of
 
     path = os.fspath(path)
     found: Report = {"file": path, "bytes": _size(path)}
-    if os.path.isfile(path) and is_torch_file(path):
-        return found | _torch(path)
-    from .keras.saving import _kind_of
-
-    return found | {"archive": _archive, "hdf5": _hdf5, "npz": _npz}[_kind_of(path)](path)
+    return found | _READERS[_kind_of(path)](path)
 
 
 def _size(path: str) -> int:
@@ -67,6 +63,14 @@ def _torch(path: str) -> Report:
         "format": "PyTorch state dict",
         "writer": "PyTorch" + (" (form before 1.6)" if old else ""),
     } | _weights(listed)
+
+
+def _safetensors(path: str) -> Report:
+    from .keras.saving.safetensors_file import headers
+
+    listed, remarks = headers(path)
+    writer = "PyTorch" if remarks.get("format") == "pt" else "not known"
+    return {"format": "safetensors", "writer": writer} | _weights(listed)
 
 
 def _archive(path: str) -> Report:
@@ -133,6 +137,22 @@ def _npz_headers(path: str) -> Iterator[tuple[str, tuple[tuple, str]]]:
                 else:
                     shape, _, dtype = np.lib.format.read_array_header_2_0(file)
             yield name.removesuffix(".npy"), (shape, dtype.name)
+
+
+def _onnx(path: str) -> Report:
+    from .onnx.importing import model_of
+    from .onnx.reading import read
+
+    file = read(path)
+    return {"format": f"ONNX model, opset {file.opset}", "writer": file.producer or "not known"} | describe(
+        model_of(file)
+    )
+
+
+_READERS: dict[str, Callable[[str], Report]] = {
+    "archive": _archive, "hdf5": _hdf5, "npz": _npz, "onnx": _onnx, "safetensors": _safetensors,
+    "torch": _torch,
+}  # fmt: skip
 
 
 def _weights(listed: Any) -> Report:
@@ -245,7 +265,7 @@ class _Reading:
 def _cam(reading: _Reading) -> str:
     from .explain.cam import read_ending
 
-    features, _ = read_ending(reading.target)
+    features, _ = read_ending(reading.target, reading.places)
     own = [place.path for place in reading.places if place.symbol.id == features.id]
     return own[-1] if own else "the maps that are pooled"
 

@@ -31,6 +31,8 @@ FLOORS = [
     {"data", "image", "io", "nn"},
     {"plot"},
     {"keras"},
+    {"onnx"},
+    {"models"},
     {"explain"},
     {"train", "photographs", "inspect"},
     {"demo"},

@@ -49,7 +49,7 @@ def cam(
         score: only "logit"; the formula knows no other.
         input, output: name or index, when the model has several.
         preprocess: "caffe", "tf", "torch", "lite", "none" or a callable of (n,H,W,C) in 0..255; for paths and
-            PIL images.
+            PIL images. None: what the model remembers, as the networks of keras.applications do.
         class_names: one for each class.
         dtype: "float32" or "float64"; default the model's.
         batch_size: images that run at once.
@@ -85,7 +85,7 @@ def cam(
         batch_size=batch_size,
         progress=progress,
     )
-    features, weights = read_ending(session.target)
+    features, weights = read_ending(session.target, places(session.model, session.trace))
     place = _place(session, features, layer)
     got = Collector()
     for _, instance, scored in session.batches([features]):
@@ -140,8 +140,12 @@ def finish(
     return session.finish(enlarged, class_index, f"no positive evidence for {{}} at layer {path}")
 
 
-def read_ending(target: Target) -> tuple[Any, np.ndarray | None]:
+def read_ending(target: Target, named: Sequence[Place] = ()) -> tuple[Any, np.ndarray | None]:
     """The pooled maps A and the weights W (K, classes) on their means; None: A has one map per class.
+
+    Args:
+        target: what is explained.
+        named: the model's layers, for the message.
 
     Raises:
         ValueError: the logits are not computed in this way.
@@ -167,7 +171,7 @@ def read_ending(target: Target) -> tuple[Any, np.ndarray | None]:
     if features is None:
         raise ValueError(
             "cam needs convolutions -> global average pooling -> Dense at the end; "
-            f"{_why(symbol)}. Use grad_cam"
+            f"{_why(symbol, named)}. Use grad_cam"
         )
     channels = features.shape[-1]
     if weights is not None and weights.shape[0] != channels:
@@ -217,7 +221,7 @@ def _pooled(symbol: Any) -> Any | None:
     return None
 
 
-def _why(symbol: Any) -> str:
+def _why(symbol: Any, named: Sequence[Place]) -> str:
     maker = symbol.maker
     if maker is None:
         return "this classifier reads the input directly"
@@ -228,7 +232,8 @@ def _why(symbol: Any) -> str:
         )
     if maker.op == "reduce_max":
         return "here the pooling takes the maximum"
-    return f"here the classifier reads the result of {maker.op!r}"
+    own = [f"layer {place.path!r}" for place in named if place.symbol.id == symbol.id]
+    return f"here the classifier reads the result of {own[-1] if own else repr(maker.op)}"
 
 
 def _place(session: Session, features: Any, layer: Any) -> Place:

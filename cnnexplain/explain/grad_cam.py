@@ -41,13 +41,14 @@ def grad_cam(
         images: (n,H,W,C), (H,W,C), for one-channel models also (n,H,W) and (H,W), used as they are; or paths
             and PIL images, resized and preprocessed.
         class_index: None (each image's own arg max), an integer or one per image.
-        layer: None (the last layer whose output is 4-D with more than one pixel; `layer` of the result says
-            which), a name, "outer/inner" inside a nested model, an index or a layer.
+        layer: None (the last layer whose output is 4-D with more than one pixel and not the pooling of an
+            earlier layer's; `layer` of the result says which), a name, "outer/inner" inside a nested model,
+            an index or a layer.
         score: "logit" (also when softmax is fused into the last layer), "probability", "log_probability",
             "loss" (the cross-entropy) or a callable of the output tensor.
         input, output: name or index, when the model has several.
         preprocess: "caffe", "tf", "torch", "lite", "none" or a callable of (n,H,W,C) in 0..255; for paths and
-            PIL images.
+            PIL images. None: what the model remembers, as the networks of keras.applications do.
         class_names: one for each class.
         dtype: "float32" or "float64"; default the model's.
         batch_size: images that run at once.

@@ -28,6 +28,7 @@ _BENT = (
     "tanh",
     "softplus",
     "softsign",
+    "erf",
 )
 
 
@@ -61,7 +62,7 @@ def saliency(
             "loss" (the cross-entropy) or a callable of the output tensor.
         input, output: name or index, when the model has several.
         preprocess: "caffe", "tf", "torch", "lite", "none" or a callable of (n,H,W,C) in 0..255; for paths and
-            PIL images.
+            PIL images. None: what the model remembers, as the networks of keras.applications do.
         class_names: one for each class.
         dtype: "float32" or "float64"; default the model's.
         batch_size: images that run at once.
@@ -129,7 +130,7 @@ def guided_backprop(
             "loss" (the cross-entropy) or a callable of the output tensor.
         input, output: name or index, when the model has several.
         preprocess: "caffe", "tf", "torch", "lite", "none" or a callable of (n,H,W,C) in 0..255; for paths and
-            PIL images.
+            PIL images. None: what the model remembers, as the networks of keras.applications do.
         class_names: one for each class.
         dtype: "float32" or "float64"; default the model's.
         batch_size: images that run at once.

@@ -29,6 +29,9 @@ _BACKWARD: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "lite": lambda x: x * 128 + 127,
     "none": lambda x: x,
 }
+# the least that the largest value of a batch preprocessed in this way comes to: plainer scalings stay below
+_REACH = {"caffe": 16.0, "tf": 0.0, "torch": 1.1, "lite": 0.0, "none": 16.0}
+_OVERSHOOT = 16  # by how many of 255 steps enlarging with a cubic kernel may leave the range
 _CHOICES = (
     '"caffe" (BGR minus the means of ImageNet), "tf" (to -1..1), '
     '"torch" (to 0..1, then by mean and deviation), "lite" ((x - 127) / 128), '
@@ -60,7 +63,14 @@ class Inputs:
         return self.shown.shape[1], self.shown.shape[2]
 
 
-def prepare(symbols: Sequence[Any], names: Sequence[str], images: Any, which: Any, preprocess: Any) -> Inputs:
+def prepare(
+    symbols: Sequence[Any],
+    names: Sequence[str],
+    images: Any,
+    which: Any,
+    preprocess: Any,
+    remembered: Any = None,
+) -> Inputs:
     """Checks the images against the model's inputs.
 
     Args:
@@ -68,8 +78,12 @@ def prepare(symbols: Sequence[Any], names: Sequence[str], images: Any, which: An
         names: what the inputs are called.
         images: arrays, paths or PIL images; for several inputs a list or a dict of one entry for each.
         which: the explained input: None, name or index.
-        preprocess: for paths and PIL images.
+        preprocess: what the caller says, for paths and PIL images.
+        remembered: what the model says, where the caller says nothing. Arrays may have been scaled in another
+            way nevertheless.
     """
+    said = preprocess is not None
+    preprocess = preprocess if said else remembered
     if preprocess is not None and not callable(preprocess) and preprocess not in _FORWARD:
         raise ValueError(f"`preprocess` must be {_CHOICES}. Received: preprocess={preprocess!r}")
     explained = _choose(symbols, names, which)
@@ -80,7 +94,7 @@ def prepare(symbols: Sequence[Any], names: Sequence[str], images: Any, which: An
         feed, shown = _load(entries[explained], shape, preprocess)
     else:
         feed = as_images(entries[explained], shape)
-        shown = _undo(feed, preprocess, notes)
+        shown = _undo(feed, preprocess, said, notes)
     feeds = []
     for i, entry in enumerate(entries):
         array = feed if i == explained else _plain(entry, names[i], tuple(symbols[i].shape))
@@ -257,9 +271,16 @@ def _pixels(item: Any, height: int | None, width: int | None, channels: int) -> 
     return np.asarray(image, np.uint8).reshape(size[1], size[0], channels)
 
 
-def _undo(feed: np.ndarray, preprocess: Preprocess | None, notes: list[str]) -> np.ndarray:
-    """Arrays are fed as they are; a named preprocessing is undone for display."""
-    if preprocess is None:
+def _undo(feed: np.ndarray, preprocess: Preprocess | None, said: bool, notes: list[str]) -> np.ndarray:
+    """The images for display: arrays are fed as they are; a named preprocessing is undone.
+
+    Args:
+        feed: (n,H,W,C).
+        preprocess: how pixels become what the model takes.
+        said: the caller names it for these arrays. Otherwise it is undone where they look like it.
+        notes: gets a sentence where arrays are not what the model takes.
+    """
+    if preprocess is None or (not said and callable(preprocess)):
         return feed
     if callable(preprocess):
         notes.append(
@@ -267,10 +288,35 @@ def _undo(feed: np.ndarray, preprocess: Preprocess | None, notes: list[str]) -> 
         )
         return feed
     if preprocess in ("caffe", "torch") and feed.shape[3] != 3:
+        if not said:
+            return feed
         raise ValueError(
             f"`preprocess={preprocess!r}` is for 3 channels. Received: images of shape {feed.shape}"
         )
-    if feed.dtype.kind != "f":
-        notes.append("`preprocess` was not applied: arrays are used as they are, and these are whole numbers")
+    if preprocess != "none" and _whole(feed):
+        notes.append(
+            f"`preprocess` {preprocess!r} was not applied: arrays are used as they are, and these are whole "
+            "numbers"
+        )
         return feed
-    return np.clip(np.rint(_BACKWARD[preprocess](feed.astype(np.float64))), 0, 255).astype(np.uint8)
+    if feed.dtype.kind != "f":
+        return feed
+    pixels = _BACKWARD[preprocess](feed.astype(np.float64))
+    if not said and not _plausible(feed, pixels, preprocess):
+        return feed
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+
+def _whole(feed: np.ndarray) -> bool:
+    """Pixels that nobody scaled: whole numbers, beyond 0 and 1 where they are floats."""
+    return feed.dtype.kind != "f" or bool(feed.max() > 1 and (feed == np.rint(feed)).all())
+
+
+def _plausible(feed: np.ndarray, pixels: np.ndarray, preprocess: str) -> bool:
+    """Whether the batch can have been made from these pixels, unlike one of x / 255 or of standard scores.
+
+    Every preprocessing but "none" makes dark pixels negative.
+    """
+    within = pixels.min() >= -_OVERSHOOT and pixels.max() <= 255 + _OVERSHOOT
+    signed = preprocess == "none" or feed.min() < 0
+    return bool(within and signed and np.abs(feed).max() > _REACH[preprocess])

@@ -6,6 +6,11 @@ import operator
 from dataclasses import dataclass
 from typing import Any
 
+from cnnexplain.keras.nodes import Step
+
+_POOLING = ("max_pool2d", "max_pool_with_argmax", "average_pool2d")
+_SAME = ("identity", "stop_gradient")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -38,11 +43,12 @@ def upstream(symbol: Any) -> set[int]:
 
 
 def places(model: Any, trace: Any) -> list[Place]:
-    """Every layer with one output that the trace called; the later computed, the later in the list.
+    """Every layer with one output that the trace called, and the operations between layers, by the names that
+    `model.operations` shows; the later computed, the later in the list.
 
     A subclassed model is itself the first part of every path and is left out of it.
-    A nested model's output is also that of a layer inside it: the layer comes last, so that it gives the
-    name.
+    Several can have one output: a nested model and a layer inside it, a convolution and the Dropout after it.
+    The innermost comes last, of those the one called first, so that it gives the name.
     """
     calls = trace.calls
     own = (model.name,)
@@ -50,17 +56,35 @@ def places(model: Any, trace: Any) -> list[Place]:
         calls = {parts[1:]: output for parts, output in calls.items() if parts != own}
     found = [
         Place("/".join(parts), output)
-        for parts, output in calls.items()
+        for parts, output in reversed(calls.items())
         if getattr(output, "maker", None) is not None
     ]
+    found += _operations(model, trace)
     return sorted(found, key=lambda place: (place.symbol.id, place.path.count("/")))
+
+
+def _operations(model: Any, trace: Any) -> list[Place]:
+    """Arithmetic on symbols in the graphs of the model and of those inside it: "add", "inner/multiply_1"."""
+    found = []
+    for parts, owner, values in trace.environments:
+        graph = getattr(model if owner is None else owner, "_graph", None)
+        for step in graph.operations if graph is not None else ():
+            if isinstance(step, Step) and step.name and len(step.outputs) == 1:
+                symbol = values.get(step.outputs[0].id)
+                if getattr(symbol, "maker", None) is not None:
+                    found.append(Place("/".join((*parts, step.name)), symbol))
+    return found
 
 
 def find(model: Any, trace: Any, layer: Any, score: Any) -> Place:
     """The place that `layer` names; None: the last map that `score` is computed from.
 
+    Where that is only the pooling of an earlier layer's map, it is the earlier one: in VGG16 the last
+    convolution, not the pooling behind it.
+
     Args:
-        model: whose layers an index or a layer object is looked up in.
+        model: whose layers an index or a layer object is looked up in; `layer_aliases`, if it has them, are
+            other names of its layers.
         trace: its trace.
         layer: None, a name, "outer/inner", an index into model.layers or a layer.
         score: the program's symbol that is explained.
@@ -78,7 +102,7 @@ def find(model: Any, trace: Any, layer: Any, score: Any) -> Place:
                 "`layer` cannot be chosen: no layer of the model has a 4-D output with more than one pixel "
                 "that leads to the explained output"
             )
-        return maps[-1]
+        return _before_pooling(maps)
     place = _named(every, maps, _path(model, layer, maps))
     if len(place.shape) != 4:
         raise ValueError(
@@ -90,10 +114,21 @@ def find(model: Any, trace: Any, layer: Any, score: Any) -> Place:
     return place
 
 
+def _before_pooling(maps: list[Place]) -> Place:
+    """The last map, or the one that it is the pooling of."""
+    known = {place.symbol.id: place for place in maps}
+    chosen = maps[-1]
+    symbol = chosen.symbol
+    while symbol.maker is not None and symbol.maker.op in (*_POOLING, *_SAME):
+        symbol = symbol.maker.inputs[0]
+        chosen = known.get(symbol.id, chosen)
+    return chosen
+
+
 def _path(model: Any, layer: Any, maps: list[Place]) -> str:
     """What `layer` is called: itself when it is a name."""
     if isinstance(layer, str):
-        return layer
+        return (getattr(model, "layer_aliases", None) or {}).get(layer, layer)
     if hasattr(layer, "call") and hasattr(layer, "name"):
         path = _path_of(model, layer)
         if path is None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from cnnexplain import ops
 from cnnexplain.keras.config import standardize_dtype
+from cnnexplain.keras.layers import Flatten
 from cnnexplain.keras.tracing import trace
 from cnnexplain.plot import class_label
 
@@ -53,14 +54,14 @@ class Session:
             raise TypeError(f"`model` must be a keras Model or Sequential. Received: {type(model).__name__}")
         if dtype is not None and standardize_dtype(dtype) not in ("float32", "float64"):
             raise ValueError(f"`dtype` must be None, 'float32' or 'float64'. Received: dtype={dtype!r}")
+        _refuse_channels_first(model)
         self.batch_size = _positive(batch_size)
         self.progress = progress
         self.model = model
         self.trace = trace(model, training=False, dtype=dtype)
-        if preprocess is None:
-            preprocess = getattr(model, "preprocess", None)
         symbols, outputs = self.trace.inputs, self.trace.outputs
-        self.inputs = prepare(symbols, _names(model, "input_names", symbols), images, input, preprocess)
+        names, remembered = _names(model, "input_names", symbols), getattr(model, "preprocess", None)
+        self.inputs = prepare(symbols, names, images, input, preprocess, remembered)
         chosen = choose_output(outputs, _names(model, "output_names", outputs), output)
         self.target = Target(outputs[chosen], score)
         self.asked = self.target.choose(class_index, len(self.inputs))
@@ -191,6 +192,18 @@ class Collector:
             first.symbol,
             first.seed,
         )
+
+
+def _refuse_channels_first(model: Any) -> None:
+    """Maps are (n,h,w,channels) everywhere: a network of other maps would be explained along wrong axes."""
+    for layer in getattr(model, "layers", ()):
+        if getattr(layer, "data_format", None) == "channels_first" and not isinstance(layer, Flatten):
+            raise ValueError(
+                "`model` must have its channels last. Received: a model whose layer "
+                f"{layer.name!r} has data_format='channels_first'. Build it again after "
+                "keras.config.set_image_data_format('channels_last'); kernels have the same shape in both"
+            )
+        _refuse_channels_first(layer)
 
 
 def _positive(batch_size: Any) -> int:

@@ -122,7 +122,7 @@ def endings():
     return {
         "flattened": [L.Flatten(), L.Dense(4, activation="softmax")],
         "reduce_max|maximum": [L.GlobalMaxPooling2D(), L.Dense(4, activation="softmax")],
-        "relu": [L.GlobalAveragePooling2D(), L.Dense(5, activation="relu"), L.Dense(4, activation="softmax")],
+        "layer 'hidden'": [L.GlobalAveragePooling2D(), L.Dense(5, "relu", name="hidden"), L.Dense(4)],
         "average_pool2d|flattened": [L.AveragePooling2D(2), L.Flatten(), L.Dense(4)],
     }
 

@@ -153,6 +153,87 @@ def test_preprocess_is_never_guessed(colour, file):
     np.testing.assert_array_equal(e.raw, cx.explain.saliency(colour, file[0], 1, preprocess="tf").raw)
 
 
+MODES["lite"] = lambda x: (x - 127) / 128
+OTHER = {
+    "x / 255": lambda x: x / 255,
+    "standard scores": lambda x: (x - 127) / 74,
+    "-0.5 to 0.5 times ten": lambda x: (x / 255 - 0.5) * 10,
+}
+
+
+class TestPreprocessTheModelRemembers:
+    """It is undone for display where the values can come from it, and only there."""
+
+    PIXELS = np.random.default_rng(5).integers(0, 256, (2, H, W, 3))
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_arrays_made_by_it_are_shown_as_pixels(self, colour, mode):
+        colour.preprocess = mode
+        for pixels in (self.PIXELS, self.PIXELS // 4 + 20, self.PIXELS // 6):
+            e = cx.explain.saliency(colour, MODES[mode](pixels.astype(np.float32)), 1)
+            np.testing.assert_array_equal(e.images, pixels)
+            assert e.images.dtype == np.uint8 and "preprocess" not in str(e.warnings)
+
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize("scaling", OTHER)
+    def test_arrays_scaled_otherwise_are_shown_as_they_are(self, colour, mode, scaling):
+        colour.preprocess = mode
+        x = OTHER[scaling](self.PIXELS.astype(np.float32))
+        e = cx.explain.saliency(colour, x, 1)
+        if (mode, scaling) != (
+            "torch",
+            "standard scores",
+        ):  # nearly the same: undone it shows the picture too
+            np.testing.assert_array_equal(e.images, x)
+            assert "preprocess" not in str(e.warnings)
+        said = cx.explain.saliency(colour, x, 1, preprocess=mode)
+        assert said.images.dtype == np.uint8  # the caller knows
+
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize("dtype", ["uint8", "float32"])
+    def test_whole_pixels(self, colour, mode, dtype):
+        """What a network takes that scales them itself, and a mistake for all others."""
+        colour.preprocess = mode
+        e = cx.explain.saliency(colour, self.PIXELS.astype(dtype), 1)
+        np.testing.assert_array_equal(e.images, self.PIXELS)
+        text = (
+            f"`preprocess` '{mode}' was not applied: arrays are used as they are, and these are whole numbers"
+        )
+        assert (text in e.warnings) == (mode != "none")
+
+    @pytest.mark.parametrize("mode", ["caffe", "torch"])
+    def test_means_of_three_channels_do_not_concern_others(self, grey, mode):
+        grey.preprocess = mode
+        x = self.PIXELS[..., :1] / 255 - 0.5
+        np.testing.assert_array_equal(cx.explain.saliency(grey, x, 1).images, x)
+        with pytest.raises(ValueError, match="is for 3 channels"):
+            cx.explain.saliency(grey, x, 1, preprocess=mode)
+
+    def test_a_callable(self, colour, file):
+        colour.preprocess = lambda x: x / 255
+        x = self.PIXELS / 255
+        e = cx.explain.saliency(colour, x, 1)
+        np.testing.assert_array_equal(e.images, x)
+        assert "preprocess" not in str(e.warnings)
+        np.testing.assert_array_equal(cx.explain.saliency(colour, file[0], 1).images[0], file[1])
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_channels_first_is_refused(nested):
+    L = keras.layers
+    body = [
+        L.Conv2D(4, 3, data_format="channels_first", name="conv"),
+        L.GlobalAveragePooling2D("channels_first"),
+    ]
+    inputs = keras.Input((3, H, W))
+    model = keras.Sequential([inputs, *([keras.Sequential([inputs, *body])] if nested else body), L.Dense(2)])
+    for method in cx.explain.methods():
+        with pytest.raises(ValueError, match="must have its channels last.*'conv' has data_format"):
+            cx.explain(model, np.zeros((3, H, W)), method=method)
+    last = keras.Sequential([keras.Input((H, W, 3)), L.Conv2D(4, 3), L.Flatten("channels_first"), L.Dense(2)])
+    assert cx.explain.grad_cam(last, np.zeros((H, W, 3))).map.shape == (1, H, W)
+
+
 def test_files_are_resized_and_made_grey(grey, tmp_path):
     left = np.zeros((4 * H, 3 * W, 4), np.uint8)
     left[:, : 2 * W, :3] = 255

@@ -77,7 +77,7 @@ class TestNetwork:
             "top_dropout",
             "predictions",
         ]
-        assert not hasattr(model, "class_names") and not hasattr(model, "preprocess")
+        assert not hasattr(model, "class_names") and model.preprocess == "lite"
 
     def test_without_the_top(self):
         features = EfficientNetLite0(include_top=False, weights=None, input_shape=(64, 96, 3))

@@ -82,15 +82,59 @@ def test_zfnet_has_the_papers_boxes():
     assert [box.shape[0] for box in boxes if box.role in ("conv", "pool")] == [110, 55, 26, 13, 13, 13, 13, 6]
 
 
-def test_sides_are_in_proportion():
-    model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(224, 224, 3))
+def placed_by_shape(model):
     boxes = boxes_of(vertices_of(model))
     placed = _place(boxes, False)
-    sized = {box.shape: placed[id(box)] for box in boxes}
-    large, small = sized[224, 224, 64], sized[56, 56, 256]
+    return {box.shape: placed[id(box)] for box in boxes}
+
+
+def test_sides_are_in_proportion():
+    model = keras.Sequential([layers.Input((40, 40, 4)), layers.MaxPooling2D(4), layers.Conv2D(16, 1)])
+    placed = placed_by_shape(model)
+    large, small = placed[40, 40, 4], placed[10, 10, 16]
     assert large.height / small.height == pytest.approx(4)
     assert large.depth / small.depth == pytest.approx(4)
     assert small.width / large.width == pytest.approx(4)
+    assert not any("roots" in text for text in texts(draw_blocks(model)))
+
+
+def test_small_maps_beside_large_ones_are_no_slivers():
+    model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(224, 224, 3))
+    placed = placed_by_shape(model)
+    large, small = placed[224, 224, 64], placed[14, 14, 512]
+    assert large.height / small.height == pytest.approx(4)
+    assert large.depth / small.depth == pytest.approx(4)
+    assert small.width / large.width == pytest.approx(8)
+    assert "sides: square roots of rows and columns" in texts(draw_blocks(model))
+
+
+def test_groups_are_told_apart():
+    def seams(groups):
+        model = keras.Sequential([layers.Input((8, 8, 8)), layers.Conv2D(8, 3, groups=groups)])
+        plain = keras.Sequential([layers.Input((8, 8, 8)), layers.Conv2D(8, 3)])
+        return len(draw_blocks(model).items) - len(draw_blocks(plain).items)
+
+    assert [seams(groups) for groups in (1, 2, 4, 8)] == [0, 1, 3, 0]
+
+
+@pytest.mark.parametrize(
+    "layer, title",
+    [
+        (layers.Conv2D(4, 3, groups=2), "conv 3×3, 2 groups"),
+        (layers.Conv2D(8, 3, groups=8), "depthwise 3×3"),
+        (layers.DepthwiseConv2D(3, strides=2), "depthwise 3×3 /2"),
+        (layers.Conv2D(1, 3), "conv 3×3"),
+    ],
+)
+def test_titles(layer, title):
+    assert boxes_of(vertices_of(keras.Sequential([layers.Input((8, 8, 8)), layer])))[1].title == title
+
+
+def test_captions_keep_clear_of_lines_that_fan_out():
+    """Those of a map that is flattened end where the map ends."""
+    scene = draw_blocks(alexnet())
+    (options,) = (options for _, _, options in scene.items if options.get("s") == "max pool 3×3 /2\nflatten")
+    assert options["ha"] == "right"
 
 
 def test_lecture_network(lecture, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 import cnnexplain as cx
 from cnnexplain import keras
-from cnnexplain.keras.applications import imagenet_utils, pretrained
+from cnnexplain.keras.applications import imagenet_utils, keras_files, pretrained
 from cnnexplain.keras.utils import files
 
 
@@ -67,22 +67,72 @@ class TestFiles:
         monkeypatch.setattr(files, "_retrieve", offline)
         return tmp_path
 
-    @pytest.mark.parametrize("network", pretrained._FILES)
-    @pytest.mark.parametrize("top", [True, False])
-    def test_without_a_network_it_says_which_file_to_put_where(self, home, network, top, capsys):
-        name = f"{network}_weights_tf_dim_ordering_tf_kernels{'' if top else '_notop'}.h5"
-        folder = "resnet" if network.startswith("resnet") else network
+    @pytest.mark.parametrize(
+        "network, top, address",
+        [
+            (
+                "vgg16",
+                True,
+                "tensorflow/keras-applications/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels.h5",
+            ),
+            (
+                "resnet101",
+                False,
+                "tensorflow/keras-applications/resnet/resnet101_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            ),
+            ("efficientnetb0", False, "keras-applications/efficientnetb0_notop.h5"),
+            (
+                "convnext_base",
+                True,
+                "tensorflow/keras-applications/convnext/convnext_base.h5",
+            ),
+            (
+                "efficientnetv2-s",
+                True,
+                "tensorflow/keras-applications/efficientnet_v2/efficientnetv2-s.h5",
+            ),
+            (
+                "mobilenet_7_5_160",
+                False,
+                "tensorflow/keras-applications/mobilenet/mobilenet_7_5_160_tf_no_top.h5",
+            ),
+            (
+                "mobilenet_v2_0.35_96",
+                True,
+                "tensorflow/keras-applications/mobilenet_v2/"
+                "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_96.h5",
+            ),
+            (
+                "mobilenet_v3_small_minimalistic_224_1.0_float",
+                False,
+                "tensorflow/keras-applications/mobilenet_v3/"
+                "weights_mobilenet_v3_small_minimalistic_224_1.0_float_no_top_v2.h5",
+            ),
+        ],
+    )
+    def test_without_a_network_it_says_which_file_to_put_where(self, home, network, top, address):
         with pytest.raises(OSError) as caught:
             pretrained.keras_file(network, top)
         text = str(caught.value)
-        assert f"place the file at {home / 'models' / name}" in text
-        assert f"https://storage.googleapis.com/tensorflow/keras-applications/{folder}/{name}" in text
+        assert f"place the file at {home / 'models' / address.split('/')[-1]}" in text
+        assert f"https://storage.googleapis.com/{address}" in text
+
+    def test_nasnet_s_files_have_another_name_at_the_origin(self, home):
+        for network, top, name in (
+            ("nasnet_mobile", True, "NASNet-mobile.h5"),
+            ("nasnet_large", False, "NASNet-large-no-top.h5"),
+        ):
+            with pytest.raises(OSError) as caught:
+                pretrained.keras_file(network, top)
+            assert f"/tensorflow/keras-applications/nasnet/{name}" in str(caught.value)
+            local = f"{network}{'' if top else '_no_top'}.h5"
+            assert f"place the file at {home / 'models' / local}" in str(caught.value)
 
     def test_a_file_that_lies_there_is_used(self, home, monkeypatch):
         content = b"weights"
-        folder, _, without = pretrained._FILES["vgg16"]
+        folder, _, without = keras_files.FILES["vgg16"]
         monkeypatch.setitem(
-            pretrained._FILES,
+            keras_files.FILES,
             "vgg16",
             (folder, hashlib.md5(content, usedforsecurity=False).hexdigest(), without),
         )
@@ -107,7 +157,7 @@ class TestFiles:
         x = np.random.default_rng(0).normal(size=(1, 32, 32, 3)).astype("float32")
         np.testing.assert_array_equal(second.predict(x, verbose=0), first.predict(x, verbose=0))
         assert second.preprocess == "caffe" and not hasattr(second, "class_names")
-        assert not hasattr(first, "preprocess")
+        assert first.preprocess == "caffe" and not hasattr(first, "class_names")
 
     def test_imagenet_takes_keras_file(self, tmp_path, monkeypatch):
         small = keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), include_top=False)
@@ -133,13 +183,13 @@ def test_the_facts_are_those_of_keras():
 
     for network, module in (("vgg16", vgg16), ("vgg19", vgg19)):
         for suffix, path in (
-            (pretrained._TOP, module.WEIGHTS_PATH),
-            (pretrained._NO_TOP, module.WEIGHTS_PATH_NO_TOP),
+            (keras_files._TOP, module.WEIGHTS_PATH),
+            (keras_files._NO_TOP, module.WEIGHTS_PATH_NO_TOP),
         ):
-            assert path == f"{pretrained._ORIGIN}/{network}/{network}{suffix}"
+            assert path == f"{keras_files._ORIGIN}/{network}/{network}{suffix}"
     for network in ("resnet50", "resnet101", "resnet152"):
-        assert pretrained._FILES[network] == ("resnet", *resnet.WEIGHTS_HASHES[network])
-    assert f"{pretrained._ORIGIN}/resnet/" == resnet.BASE_WEIGHTS_PATH
+        assert keras_files.FILES[network] == ("resnet", *resnet.WEIGHTS_HASHES[network])
+    assert f"{keras_files._ORIGIN}/resnet/" == resnet.BASE_WEIGHTS_PATH
 
 
 @pytest.mark.parity

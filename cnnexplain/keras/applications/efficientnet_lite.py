@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import config
 from ..layers import (
     Add,
     BatchNormalization,
     Conv2D,
-    Dense,
     DepthwiseConv2D,
     Dropout,
     GlobalAveragePooling2D,
-    GlobalMaxPooling2D,
     ReLU,
+    ZeroPadding2D,
 )
-from ..models import Model
-from . import imagenet_utils, pretrained
+from . import imagenet_utils
+from .family import Request, application, channel_axis, pooled, predictions
 from .imagenet_utils import decode_predictions
 
 # kernel, stride of the first, channels, expansion, repeats
@@ -32,15 +30,24 @@ _BLOCKS = (
 )
 _STEM, _HEAD = 32, 1280
 _DROPOUT = 0.2
+_EPSILON = 1e-3
 
 
-def _normalized(x: Any, axis: int, norm: str, activation: str | None) -> Any:
-    x = BatchNormalization(axis=axis, name=norm)(x)
+def _normalized(x: Any, ask: Request, norm: str, activation: str | None) -> Any:
+    epsilon = ask.arithmetic.epsilon or _EPSILON
+    x = BatchNormalization(axis=channel_axis(), epsilon=epsilon, name=norm)(x)
     return x if activation is None else ReLU(6.0, name=activation)(x)
 
 
-def _convolved(x: Any, filters: int, kernel: int, stride: int, name: str) -> Any:
-    return Conv2D(filters, kernel, strides=stride, padding="same", use_bias=False, name=name)(x)
+def _convolved(x: Any, filters: int, kernel: int, name: str) -> Any:
+    return Conv2D(filters, kernel, padding="same", use_bias=False, name=name)(x)
+
+
+def _padding(x: Any, kernel: int, stride: int, ask: Request, name: str) -> tuple[Any, str]:
+    """What a convolution is applied to, and its padding: the same on both sides in PyTorch's version."""
+    if stride == 1 or not ask.arithmetic.symmetric:
+        return x, "same"
+    return ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x), "valid"
 
 
 def _block(
@@ -51,34 +58,27 @@ def _block(
     filters: int,
     expansion: int,
     drop: float,
-    axis: int,
+    ask: Request,
     name: str,
 ) -> Any:
     """An inverted residual: wide 1x1, depthwise, narrow 1x1 without activation, and the input added."""
     around = x
     if expansion != 1:
-        x = _convolved(x, before * expansion, 1, 1, f"{name}expand_conv")
-        x = _normalized(x, axis, f"{name}expand_bn", f"{name}expand_activation")
-    x = DepthwiseConv2D(kernel, strides=stride, padding="same", use_bias=False, name=f"{name}dwconv")(x)
-    x = _normalized(x, axis, f"{name}bn", f"{name}activation")
-    x = _convolved(x, filters, 1, 1, f"{name}project_conv")
-    x = _normalized(x, axis, f"{name}project_bn", None)
+        x = _convolved(x, before * expansion, 1, f"{name}expand_conv")
+        x = _normalized(x, ask, f"{name}expand_bn", f"{name}expand_activation")
+    x, padding = _padding(x, kernel, stride, ask, f"{name}dwconv")
+    x = DepthwiseConv2D(kernel, strides=stride, padding=padding, use_bias=False, name=f"{name}dwconv")(x)
+    x = _normalized(x, ask, f"{name}bn", f"{name}activation")
+    x = _convolved(x, filters, 1, f"{name}project_conv")
+    x = _normalized(x, ask, f"{name}project_bn", None)
     if stride != 1 or before != filters:
         return x
     x = Dropout(drop, noise_shape=(None, 1, 1, 1), name=f"{name}drop")(x)
     return Add(name=f"{name}add")([x, around])
 
 
-def EfficientNetLite0(
-    include_top: bool = True,
-    weights: Any = "imagenet",
-    input_tensor: Any = None,
-    input_shape: Any = None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: Any = "softmax",
-    name: str = "efficientnet_lite0",
-) -> Model:
+@application("efficientnet_lite0", preprocess="lite")
+def EfficientNetLite0(x: Any, ask: Request) -> Any:
     """The network of 4,694,024 parameters, in 19 MB.
 
     It ends in global average pooling and one dense layer, so that `explain.cam` applies.
@@ -107,36 +107,23 @@ def EfficientNetLite0(
     >>> EfficientNetLite0(weights=None, classes=10).output_shape
     (None, 10)
     """
-    pretrained.check(weights, include_top, classes)
-    first = config.image_data_format() == "channels_first"
-    axis = 1 if first else 3
-    inputs = imagenet_utils.make_input(input_tensor, input_shape, include_top, weights)
-    with pretrained.building(weights):
-        x = _convolved(inputs, _STEM, 3, 2, "stem_conv")
-        x = _normalized(x, axis, "stem_bn", "stem_activation")
-        before, done, total = _STEM, 0, sum(repeats for *_, repeats in _BLOCKS)
-        for stage, (kernel, stride, filters, expansion, repeats) in enumerate(_BLOCKS, start=1):
-            for place in range(repeats):
-                label = f"block{stage}{chr(ord('a') + place)}_"
-                step, drop = stride if place == 0 else 1, _DROPOUT * done / total
-                x = _block(x, before, kernel, step, filters, expansion, drop, axis, label)
-                before, done = filters, done + 1
-        x = _convolved(x, _HEAD, 1, 1, "top_conv")
-        x = _normalized(x, axis, "top_bn", "top_activation")
-        if include_top:
-            x = GlobalAveragePooling2D(name="avg_pool")(x)
-            x = Dropout(_DROPOUT, name="top_dropout")(x)
-            imagenet_utils.check_activation(classifier_activation, weights)
-            x = Dense(classes, activation=classifier_activation, name="predictions")(x)
-        elif pooling == "avg":
-            x = GlobalAveragePooling2D(name="avg_pool")(x)
-        elif pooling == "max":
-            x = GlobalMaxPooling2D(name="max_pool")(x)
-        model = Model(inputs, x, name=name)
-    if weights is None:
-        return model
-    pretrained.load_lite0(model, weights)
-    return pretrained.describe(model, include_top, classes, "lite")
+    x, padding = _padding(x, 3, 2, ask, "stem_conv")
+    x = Conv2D(_STEM, 3, strides=2, padding=padding, use_bias=False, name="stem_conv")(x)
+    x = _normalized(x, ask, "stem_bn", "stem_activation")
+    before, done, total = _STEM, 0, sum(repeats for *_, repeats in _BLOCKS)
+    for stage, (kernel, stride, filters, expansion, repeats) in enumerate(_BLOCKS, start=1):
+        for place in range(repeats):
+            label = f"block{stage}{chr(ord('a') + place)}_"
+            step, drop = stride if place == 0 else 1, _DROPOUT * done / total
+            x = _block(x, before, kernel, step, filters, expansion, drop, ask, label)
+            before, done = filters, done + 1
+    x = _convolved(x, _HEAD, 1, "top_conv")
+    x = _normalized(x, ask, "top_bn", "top_activation")
+    if not ask.include_top:
+        return pooled(x, ask)
+    x = GlobalAveragePooling2D(name="avg_pool")(x)
+    x = Dropout(_DROPOUT, name="top_dropout")(x)
+    return predictions(x, ask)
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -115,7 +116,15 @@ def obtain_input_shape(
             "When setting `include_top=True` and loading `imagenet` weights, `input_shape` should be "
             f"{usual}. Received: input_shape={input_shape}"
         )
-    sides = shape[1:] if first else shape[:2]
+    channels, sides = (shape[0], shape[1:]) if first else (shape[2], shape[:2])
+    if channels != 3 and weights == "imagenet":
+        raise ValueError(f"The input must have 3 channels; Received: input_shape={input_shape}")
+    if channels not in (1, 3):
+        warnings.warn(
+            f"This model usually expects 1 or 3 input channels. However, it was passed {channels}. Received: "
+            f"input_shape={input_shape}",
+            stacklevel=2,
+        )
     if any(side is not None and side < min_size for side in sides):
         raise ValueError(
             f"Input size must be at least {min_size}x{min_size}; Received: input_shape={input_shape}"
@@ -128,6 +137,22 @@ def obtain_input_shape(
     return shape
 
 
+def correct_pad(inputs: Any, kernel_size: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    """How a map is padded before a convolution with strides of 2, in PyTorch's manner: less before than after
+    where the size is even.
+
+    Args:
+        inputs: The map.
+        kernel_size: One odd number or two.
+    """
+    first = config.image_data_format() == "channels_first"
+    sizes = tuple(inputs.shape)[2:4] if first else tuple(inputs.shape)[1:3]
+    kernel = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
+    less = (1, 1) if sizes[0] is None else tuple(1 - size % 2 for size in sizes)
+    (top, left), (rows, columns) = less, (size // 2 for size in kernel)
+    return (rows - top, rows), (columns - left, columns)
+
+
 def check_activation(classifier_activation: Any, weights: Any) -> None:
     """Refuses a classifier activation that the weights were not trained for."""
     if weights is not None and classifier_activation not in (None, "softmax"):
@@ -138,10 +163,12 @@ def check_activation(classifier_activation: Any, weights: Any) -> None:
         )
 
 
-def make_input(input_tensor: Any, shape: Any, include_top: bool, weights: Any) -> Any:
+def make_input(
+    input_tensor: Any, shape: Any, fixed_size: bool, weights: Any, size: int = 224, smallest: int = 32
+) -> Any:
     """The network's input symbol: 224 x 224 pixels unless asked otherwise, 32 x 32 at least."""
     if input_tensor is None or shape is not None:
-        shape = obtain_input_shape(shape, 224, 32, config.image_data_format(), include_top, weights)
+        shape = obtain_input_shape(shape, size, smallest, config.image_data_format(), fixed_size, weights)
     if input_tensor is None:
         return Input(shape)
     return input_tensor if isinstance(input_tensor, Symbol) else Input(tensor=input_tensor)

@@ -30,6 +30,10 @@ _TALLEST = 170.0  # points: the side of the largest feature map
 _THICKEST = 60.0  # points: the largest number of channels
 _THINNEST = 3.0
 _SMALLEST = 5.0
+# Where one map is so many times as large as another, the roots of the sides are drawn.
+_FURTHEST = 10.0
+# Groups of channels are told apart in a box when they are no more than this.
+_MOST_GROUPS = 4
 # How far a step into the picture goes to the right and up: maps are seen from the side.
 _RIGHT, _UP = 0.42, 0.30
 _GAP = 16.0
@@ -45,6 +49,7 @@ class _Placed:
     depth: float
     x: float = 0.0
     y: float = 0.0
+    opens: bool = False  # lines fan out from it to the right and up
 
     def corner(self, across: float, up: float, into: float) -> Point:
         """A point of the box; each argument goes from 0 to 1."""
@@ -66,9 +71,11 @@ def _shade(colour: str, factor: float) -> str:
 
 
 def _scaled(boxes: list[Box]) -> dict[int, _Placed]:
-    """Sizes in proportion to the feature maps; a vector's bar grows with the root of its length."""
+    """Sizes in proportion to the feature maps, or to the roots of their sides; a vector's bar grows with the
+    root of its length."""
     maps = [box for box in boxes if len(box.shape) > 1] or boxes
     largest = max(max(box.size[:2]) for box in maps)
+    power = 0.5 if _roots(boxes) else 1.0
     most = max(box.size[2] for box in maps)
     longest = max([box.size[2] for box in boxes if len(box.shape) == 1], default=1)
     placed = {}
@@ -78,10 +85,16 @@ def _scaled(boxes: list[Box]) -> dict[int, _Placed]:
             height = max(12.0, 0.8 * _TALLEST * math.sqrt(c / longest))
             placed[id(box)] = _Placed(box, 6.0, height, 6.0)
         else:
-            scale = _TALLEST / largest
             thickness = max(_THINNEST, _THICKEST * c / most)
-            placed[id(box)] = _Placed(box, thickness, max(_SMALLEST, h * scale), max(_SMALLEST, w * scale))
+            rows, columns = (max(_SMALLEST, _TALLEST * (side / largest) ** power) for side in (h, w))
+            placed[id(box)] = _Placed(box, thickness, rows, columns)
     return placed
+
+
+def _roots(boxes: list[Box]) -> bool:
+    """Whether the maps differ so much that the small ones would be slivers beside the large ones."""
+    sides = [max(box.size[:2]) for box in boxes if len(box.shape) > 1]
+    return bool(sides) and max(sides) > _FURTHEST * min(side for side in sides if side > 1 or max(sides) == 1)
 
 
 def _columns(boxes: list[Box]) -> dict[int, int]:
@@ -135,9 +148,12 @@ def _place(boxes: list[Box], show_names: bool) -> dict[int, _Placed]:
         middle[row] = y - tall[row] / 2
         y -= tall[row] + 8 * FONT
     for box in boxes:
+        for parent in box.parents:
+            placed[id(parent)].opens |= len(box.shape) == 1 < len(parent.shape)
+    for box in boxes:
         item = placed[id(box)]
         room = wide[column[id(box)]] - item.width - item.depth * _RIGHT
-        item.x = left[column[id(box)]] + room / 2
+        item.x = left[column[id(box)]] + (room if item.opens else room / 2)
         item.y = middle[lane[id(box)]] - (item.height + item.depth * _UP) / 2
     return placed
 
@@ -147,10 +163,18 @@ def _draw_box(scene: Scene, item: _Placed, show_name: bool) -> None:
     scene.polygon([at(0, 1, 0), at(1, 1, 0), at(1, 1, 1), at(0, 1, 1)], _shade(colour, 1.12))
     scene.polygon([at(1, 0, 0), at(1, 1, 0), at(1, 1, 1), at(1, 0, 1)], colour)
     scene.polygon([at(0, 0, 0), at(1, 0, 0), at(1, 1, 0), at(0, 1, 0)], _shade(colour, 0.86))
+    groups = item.box.groups if item.box.groups <= _MOST_GROUPS else 1
+    for part in range(1, groups):
+        scene.line(
+            [at(part / groups, 0, 0), at(part / groups, 1, 0), at(part / groups, 1, 1)], color="#333333"
+        )
     middle = (item.x + item.right) / 2
     scene.text((middle, item.y - 3), item.box.label)
     caption = item.box.caption + (f"\n{item.box.name}" if show_name else "")
-    scene.text((middle, item.top + 3), caption, va="bottom")
+    if item.opens:
+        scene.text((item.right, item.top + 3), caption, ha="right", va="bottom")
+    else:
+        scene.text((middle, item.top + 3), caption, va="bottom")
 
 
 def _draw_window(scene: Scene, source: _Placed, target: _Placed, window: tuple[int, int]) -> None:
@@ -194,8 +218,10 @@ def draw_blocks(model: Any, show_layer_names: bool = False) -> Scene:
     """A model's drawing as boxes.
 
     Heights and depths are in proportion to the rows and columns of the feature maps, thicknesses to their
-    channels, with a least size so that nothing vanishes. Layers that keep the shape are notes on their box. A
-    model of more than 36 boxes shows one box for each run of layers of equal resolution.
+    channels, with a least size so that nothing vanishes. Where one map is more than ten times as large as
+    another, the square roots of rows and columns are drawn, which the legend says. Layers that keep the shape
+    are notes on their box. A model of more than 36 boxes shows one box for each run of layers of equal
+    resolution.
     """
     boxes = boxes_of(vertices_of(model))
     placed = _place(boxes, show_layer_names)
@@ -213,11 +239,11 @@ def draw_blocks(model: Any, show_layer_names: bool = False) -> Scene:
             else:
                 _draw_link(scene, source, target, columns, rows)
         _draw_box(scene, target, show_layer_names)
-    _legend(scene, {box.role for box in boxes})
+    _legend(scene, {box.role for box in boxes}, _roots(boxes))
     return scene
 
 
-def _legend(scene: Scene, roles: set[str]) -> None:
+def _legend(scene: Scene, roles: set[str], roots: bool) -> None:
     left = min(x for x, _ in scene.points)
     y = min(y for _, y in scene.points) - 2 * FONT
     for role, colour in _COLOURS.items():
@@ -225,3 +251,5 @@ def _legend(scene: Scene, roles: set[str]) -> None:
             scene.polygon([(left, y - FONT), (left + FONT, y - FONT), (left + FONT, y), (left, y)], colour)
             scene.text((left + 1.5 * FONT, y - FONT / 2), _MEANING[role], ha="left", va="center")
             left += 3.5 * FONT + text_width(_MEANING[role])
+    if roots:
+        scene.text((left, y - FONT / 2), "sides: square roots of rows and columns", ha="left", va="center")

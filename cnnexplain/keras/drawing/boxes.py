@@ -26,6 +26,7 @@ class Box:
         window: Rows and columns of the kernel or pooling window that reads the box before it.
         notes: What is applied to it in place, as in "ReLU".
         layers: How many layers it stands for, by title, when runs are drawn as one.
+        groups: In how many parts the channels are made apart from each other.
     """
 
     role: str
@@ -36,6 +37,7 @@ class Box:
     notes: list[str] = field(default_factory=list)
     name: str = ""
     layers: dict[str, int] = field(default_factory=dict)
+    groups: int = 1
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -66,6 +68,7 @@ _SHORT = {
     "BatchNormalization": "BN",
     "LayerNormalization": "LN",
     "GroupNormalization": "GN",
+    "LocalResponseNormalization": "LRN",
     "ReLU": "ReLU",
     "LeakyReLU": "leaky ReLU",
     "Dropout": "dropout",
@@ -107,17 +110,17 @@ def _window(vertex: Vertex) -> tuple[int, int] | None:
 def _title(vertex: Vertex, role: str) -> str:
     layer, window = vertex.layer, _window(vertex)
     if window is not None:
-        words = (
-            "depthwise" if "Depthwise" in vertex.kind else "separable" if "Separable" in vertex.kind else role
-        )
+        groups = getattr(layer, "groups", 1)
+        depthwise = "Depthwise" in vertex.kind or 1 < groups == getattr(layer, "filters", None)
+        words = "depthwise" if depthwise else "separable" if "Separable" in vertex.kind else role
         if "Transpose" in vertex.kind:
             words = "transposed conv"
         if role == "pool":
             words = "max pool" if "Max" in vertex.kind else "average pool"
         strides = _pair(getattr(layer, "strides", 1) or window)
         step = "" if strides == (1, 1) or (role == "pool" and strides == window) else f" /{strides[0]}"
-        groups = getattr(layer, "groups", 1)
-        return f"{words} {window[0]}×{window[1]}{step}{f', {groups} groups' if groups > 1 else ''}"
+        apart = f", {groups} groups" if groups > 1 and not depthwise else ""
+        return f"{words} {window[0]}×{window[1]}{step}{apart}"
     if vertex.kind.startswith("Global"):
         return "global max" if "Max" in vertex.kind else "global average"
     return {"Add": "add", "Concatenate": "concat", "Dense": "dense", "InputLayer": "input"}.get(
@@ -156,6 +159,7 @@ def boxes_of(vertices: list[Vertex]) -> list[Box]:
             parents[0].notes.append(_note(vertex))
             continue
         box = Box(role, _title(vertex, role), vertex.shape, parents, _window(vertex), [], vertex.name)
+        box.groups = getattr(vertex.layer, "groups", 1)
         box.notes.append(_activation(vertex.layer))
         boxes.append(box)
         places[id(vertex)] = box

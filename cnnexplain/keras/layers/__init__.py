@@ -38,6 +38,7 @@ from .einsum_dense import EinsumDense
 from .embedding import Embedding, Masking, ReversibleEmbedding
 from .group_normalization import GroupNormalization, RMSNormalization
 from .input_spec import InputSpec
+from .local_response import LocalResponseNormalization
 from .merging import (
     Add,
     Average,
@@ -153,7 +154,8 @@ __all__ = [
     "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAvgPool1D", "GlobalAvgPool2D",
     "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
     "GroupNormalization", "GroupQueryAttention", "Identity", "Input", "InputLayer", "InputSpec", "LSTM",
-    "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "Masking", "MaxPool1D", "MaxPool2D",
+    "LSTMCell", "Lambda", "Layer", "LayerNormalization", "LeakyReLU",
+    "LocalResponseNormalization", "Masking", "MaxPool1D", "MaxPool2D",
     "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum", "MixUp", "MultiHeadAttention", "Multiply",
     "Normalization", "PReLU", "Permute", "Pipeline", "RMSNormalization", "RNN", "RandAugment",
     "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomCrop",

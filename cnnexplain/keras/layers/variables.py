@@ -272,7 +272,8 @@ class VariableHolder:
         initializer = initializers.get(initializer)
         with tracing.running_eagerly():
             value = (state.first_value or initializer)(sizes, dtype=dtype)
-            variable = Weight(value, trainable=bool(trainable), name=name or "variable", dtype=dtype)
+            name = name or naming.auto_name("variable")
+            variable = Weight(value, trainable=bool(trainable), name=name, dtype=dtype)
         scope = "/".join(
             (*state.path, self.name) if not state.path or state.path[-1] != self.name else state.path
         )

@@ -202,6 +202,7 @@ class Model(Trainer, ModelState, InputFitting, Layer):
             raise ValueError("Provide either a layer name or layer index at `get_layer`.")
         if not isinstance(name, str):
             raise TypeError(f"`name` must be a string, the name of a layer. Received: name={name!r}")
+        name = (self.__dict__.get("layer_aliases") or {}).get(name, name)
         for layer in self.layers:
             if layer.name == name:
                 return layer

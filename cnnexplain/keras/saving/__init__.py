@@ -24,10 +24,11 @@ __all__ = [
 
 
 _FORMATS = "a `.keras` archive or folder, or HDF5 (`.h5`, `.hdf5`, `.weights.h5`)"
+_ONNX = "it is an ONNX model: open it with `cnnexplain.models.load_onnx(path)`"
 _OTHERS = (
     (b"version https://git-lfs", "it is a pointer of Git LFS: fetch the file itself with `git lfs pull`"),
     (b"<", "it is a web page or XML: the download went wrong"),
-    (b"\x80", "it is a Python pickle, perhaps of PyTorch"),
+    (b"\x80", "it is a Python pickle, but no state dict that torch.save wrote"),
     (b"\x1f\x8b", "it is packed with gzip: unpack it first"),
 )
 
@@ -124,6 +125,15 @@ def load_model(
         return npz.load_with_notes(path, custom_objects)[0]
     from . import archive, container
 
+    if kind == "onnx":
+        raise container.refuse(path, _ONNX)
+    if kind in ("torch", "safetensors"):
+        raise container.refuse(
+            path,
+            "it holds weights without the model's description: build the network with them, for example "
+            f"`keras.applications.ResNet50(weights={path!r})`",
+        )
+
     if kind == "archive":
         return archive.load_model(path, custom_objects, compile, dtype)
     from . import legacy
@@ -182,6 +192,9 @@ def load_weights(
         skip_mismatch: Whether what does not fit is left out, with a warning.
         by_name: For the older form in `.h5`: whether layers are found by their names.
 
+    Files of PyTorch and of safetensors go into those networks of `keras.applications` whose names in PyTorch
+    are known, when the network was built for them.
+
     Raises:
         ValueError: Layers and arrays that do not fit each other, all of which are named; nothing is changed.
     """
@@ -199,8 +212,17 @@ def load_weights(
 
         npz.load_weights(model, path, skip_mismatch)
         return
-    from . import archive, container, legacy, weights
+    if kind in ("torch", "safetensors"):
+        from ..applications import torch_weights
 
+        _check_by_name(by_name, path)
+        torch_weights.load_weights(model, path, skip_mismatch)
+        return
+    from . import archive, container, legacy, origin, weights
+
+    if kind == "onnx":
+        raise container.refuse(path, _ONNX)
+    origin.check(model, path)
     if kind == "archive":
         _check_by_name(by_name, path)
         archive.load_weights(path, model, skip_mismatch)
@@ -226,7 +248,7 @@ def _free(path: str, overwrite: bool) -> None:
 
 
 def _kind_of(path: str) -> str:
-    """ "archive", "hdf5" or "npz"; errors say what else it looks like."""
+    """ "archive", "hdf5", "npz", "torch", "safetensors" or "onnx"; errors say what else it looks like."""
     from . import container
 
     if os.path.isdir(path):
@@ -254,6 +276,14 @@ def _kind_of(path: str) -> str:
             place *= 2
     if not start:
         raise container.refuse(path, "it is empty")
+    from . import onnx_file, safetensors_file, torch_pickle
+
+    if torch_pickle.is_torch_file(path):
+        return "torch"
+    if safetensors_file.is_safetensors_file(path):
+        return "safetensors"
+    if onnx_file.is_onnx_file(path):
+        return "onnx"
     for magic, reason in _OTHERS:
         if start.startswith(magic):
             raise container.refuse(path, reason)
@@ -269,5 +299,5 @@ def _kind_of_zip(path: str) -> str:
         if any(name.endswith(".npy") for name in archive.names):
             return "npz"
         if any(name.endswith("data.pkl") for name in archive.names):
-            raise container.refuse(path, "it is a file of PyTorch")
+            return "torch"
         raise container.refuse(path, f"it has no `config.json`. Its members: {archive.names[:20]}")

@@ -26,7 +26,7 @@ class LayerScale(Layer):
     def build(self, input_shape: Any) -> None:
         """Makes the weight."""
         first = initializers.Constant(self.init_values)
-        self.gamma = self.add_weight(name="gamma", shape=(self.projection_dim,), initializer=first)
+        self.gamma = self.add_weight(shape=(self.projection_dim,), initializer=first)
 
     def call(self, x: Any) -> Any:
         """x * gamma."""

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from . import building, container, weights
+from . import building, container, origin, weights
 from .serialization import custom_object_scope, serialize_keras_object, sharing
 
 CONFIG, METADATA, NOTES = "config.json", "metadata.json", "assets/cnnexplain.json"
 HDF5, NPZ = "model.weights.h5", "model.weights.npz"
+_TABLES = ("facts", "layer_aliases")  # notes that are dicts
 _IN_MEMORY = 1 << 27  # bytes of weights that are put together in memory before they are written
 
 
@@ -135,8 +136,9 @@ def _apply_notes(model: Any, notes: dict) -> None:
         model.class_names = tuple(names)
     if isinstance(notes.get("preprocess"), str):
         model.preprocess = notes["preprocess"]
-    if isinstance(notes.get("facts"), dict):
-        model.facts = notes["facts"]
+    for name in _TABLES:
+        if isinstance(notes.get(name), dict):
+            setattr(model, name, notes[name])
 
 
 def _notes(model: Any) -> dict:
@@ -146,8 +148,9 @@ def _notes(model: Any) -> dict:
         found["class_names"] = list(names)
     if isinstance(getattr(model, "preprocess", None), str):
         found["preprocess"] = model.preprocess
-    if isinstance(getattr(model, "facts", None), dict):
-        found["facts"] = model.facts
+    for name in _TABLES:
+        if isinstance(getattr(model, name, None), dict):
+            found[name] = getattr(model, name)
     return found
 
 
@@ -223,6 +226,7 @@ def write_weights(model: Any, target: Any, include_optimizer: bool = True) -> No
     """Writes the weights as HDF5 to a path or an open file."""
     with container.writing_hdf5(target) as file:
         weights.save_layout(file, model, include_optimizer)
+        origin.remark(model, file)
 
 
 def save_weights(model: Any, path: str) -> None:

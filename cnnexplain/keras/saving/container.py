@@ -343,12 +343,12 @@ def read_into(dataset: Any, variable: Any, fresh: bool = False) -> None:
     """
     if fresh and not isinstance(dataset, np.ndarray) and variable.shape and dataset.size:
         if not is_bfloat16(dataset):
-            dataset.read_direct(_memory(variable))
+            dataset.read_direct(memory(variable))
             return
     variable.assign(as_array(dataset).astype(variable.dtype.name, copy=False))
 
 
-def _memory(variable: Any) -> np.ndarray:
+def memory(variable: Any) -> np.ndarray:
     """The variable's own memory, writable."""
     view = np.asarray(variable)
     room: Any = (ctypes.c_char * view.nbytes).from_address(view.ctypes.data)
@@ -390,5 +390,6 @@ def writing_hdf5(target: Any) -> Iterator[Any]:
 
 __all__ = [
     "HDF5", "ZIP", "Archive", "FileContentError", "Window", "as_array", "check_fits", "is_bfloat16",
-    "look_through", "open_hdf5", "parse_json", "read_into", "reading", "refuse", "replacing", "writing_hdf5",
+    "look_through", "memory", "open_hdf5", "parse_json", "read_into", "reading", "refuse", "replacing",
+    "writing_hdf5",
 ]  # fmt: skip

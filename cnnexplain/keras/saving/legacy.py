@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import attributes, building, container, legacy_config, legacy_training
+from . import attributes, building, container, legacy_config, legacy_training, origin
 from .container import FileContentError
 from .legacy_graph import safe_name
 from .serialization import custom_object_scope, serialize_keras_object
@@ -379,6 +379,7 @@ def save_weights(model: Any, group: Any) -> None:
     attributes.write_names(group, "layer_names", [layer.name for layer in model.layers])
     group.attrs["backend"] = "tensorflow"
     group.attrs["keras_version"] = __version__
+    origin.remark(model, group)
     for layer in sorted(model.layers, key=lambda layer: layer.name):
         weights = [*layer.trainable_weights, *layer.non_trainable_weights]
         _write(group.create_group(layer.name), weights)

@@ -22,9 +22,10 @@ def plot_model(
     """Draws a model into a file.
 
     "blocks" is the drawing of papers: feature maps as boxes in perspective, their sides in proportion to
-    rows, columns and channels, kernels and pooling windows on the maps that they read, vectors as bars;
-    nested models are drawn in place, and a model of more than 36 boxes shows one box for each run of layers
-    of equal resolution. "graph" is the flow chart of layers. Neither needs Graphviz.
+    rows, columns and channels (to the square roots of rows and columns where the largest map is more than ten
+    times the smallest), kernels and pooling windows on the maps that they read, vectors as bars; nested
+    models are drawn in place, and a model of more than 36 boxes shows one box for each run of layers of equal
+    resolution. "graph" is the flow chart of layers. Neither needs Graphviz.
 
     Args:
         model: A model whose input shape is known.
