@@ -214,8 +214,9 @@ def _layers(model: Any, shapes: dict[str, tuple], prefix: str = "") -> Iterator[
     for layer in model.layers:
         path = prefix + layer.name
         shape = shapes.get(path)
-        if shape is None and type(layer).__name__ == "InputLayer":
-            shape = tuple(layer.batch_shape)
+        nodes = layer._inbound_nodes  # of inputs, and of layers that hand their input on: augmentation
+        if shape is None and len(nodes) == 1 and len(nodes[0].outputs) == 1:
+            shape = tuple(nodes[0].outputs[0].shape)
         weights = layer.weights
         yield {
             "name": path,
@@ -273,7 +274,7 @@ def _cam(reading: _Reading) -> str:
 def _grad_cam(reading: _Reading) -> str:
     from .explain import layers
 
-    return layers.find(reading.model, reading.trace, None, reading.target.logits).path
+    return layers.find(reading.model, reading.trace, None, reading.target.logits, reading.image).path
 
 
 def _guided_backprop(reading: _Reading) -> None:

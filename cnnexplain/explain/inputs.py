@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-_MEANS = np.array([103.939, 116.779, 123.68])  # of ImageNet, blue green red, as Caffe's networks were trained
-_TORCH_MEAN = np.array([0.485, 0.456, 0.406])
-_TORCH_DEVIATION = np.array([0.229, 0.224, 0.225])
+from cnnexplain.keras.applications.imagenet_utils import CAFFE_MEAN, MEAN, STD
+
+_MEANS, _TORCH_MEAN, _TORCH_DEVIATION = map(np.array, (CAFFE_MEAN, MEAN, STD))
 
 Preprocess = str | Callable[[np.ndarray], np.ndarray]
 

@@ -9,7 +9,7 @@ from typing import Any
 from cnnexplain.keras.nodes import Step
 
 _POOLING = ("max_pool2d", "max_pool_with_argmax", "average_pool2d")
-_SAME = ("identity", "stop_gradient")
+_SAME = ("identity", "stop_gradient", "pad")
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ def _operations(model: Any, trace: Any) -> list[Place]:
     return found
 
 
-def find(model: Any, trace: Any, layer: Any, score: Any) -> Place:
-    """The place that `layer` names; None: the last map that `score` is computed from.
+def find(model: Any, trace: Any, layer: Any, score: Any, image: Any) -> Place:
+    """The place that `layer` names; None: the last map of `image` that `score` is computed from.
 
-    Where that is only the pooling of an earlier layer's map, it is the earlier one: in VGG16 the last
-    convolution, not the pooling behind it.
+    Where that is only the pooling of an earlier layer's map, or such a map with a border around it, it is the
+    earlier one: in VGG16 the last convolution, not the pooling behind it.
 
     Args:
         model: whose layers an index or a layer object is looked up in; `layer_aliases`, if it has them, are
@@ -88,19 +88,22 @@ def find(model: Any, trace: Any, layer: Any, score: Any) -> Place:
         trace: its trace.
         layer: None, a name, "outer/inner", an index into model.layers or a layer.
         score: the program's symbol that is explained.
+        image: the program's symbol of the explained input.
 
     Raises:
-        ValueError: there is no such layer, the name is ambiguous, its output is no map or the score ignores
-        it.
+        ValueError: there is no such layer, the name is ambiguous, its output is no map, or it does not
+        lead from the image to the score.
     """
     above = upstream(score)
     every = places(model, trace)
     maps = [place for place in every if place.is_map and place.symbol.id in above]
+    if len(trace.inputs) > 1:
+        maps = [place for place in maps if image.id in upstream(place.symbol)]
     if layer is None:
         if not maps:
             raise ValueError(
                 "`layer` cannot be chosen: no layer of the model has a 4-D output with more than one pixel "
-                "that leads to the explained output"
+                "that leads from the explained input to the explained output"
             )
         return _before_pooling(maps)
     place = _named(every, maps, _path(model, layer, maps))
@@ -111,11 +114,13 @@ def find(model: Any, trace: Any, layer: Any, score: Any) -> Place:
         )
     if place.symbol.id not in above:
         raise ValueError(f"the explained output is not computed from layer {place.path!r}. {_choices(maps)}")
+    if image.id not in upstream(place.symbol):
+        raise ValueError(f"layer {place.path!r} is not computed from the explained input. {_choices(maps)}")
     return place
 
 
 def _before_pooling(maps: list[Place]) -> Place:
-    """The last map, or the one that it is the pooling of."""
+    """The last map, or the one that it is the pooling of, or has a border around."""
     known = {place.symbol.id: place for place in maps}
     chosen = maps[-1]
     symbol = chosen.symbol

@@ -90,7 +90,7 @@ class Session:
 
     def place(self, layer: Any) -> layers.Place:
         """Where in the program the output of a layer is."""
-        return layers.find(self.model, self.trace, layer, self.target.logits)
+        return layers.find(self.model, self.trace, layer, self.target.logits, self.image)
 
     def batches(self, fetches: Sequence[Any] = ()) -> Iterator[tuple[slice, Any, Scored]]:
         """Runs the model over the images; yields each batch's place, instance and scores."""

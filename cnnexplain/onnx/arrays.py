@@ -98,8 +98,9 @@ def _check_size(name: str, got: int, wanted: int, shape: tuple[int, ...]) -> Non
 def _external(proto: Any, folder: str, shape: tuple[int, ...], size: int) -> Stored:
     entries = {entry.key: entry.value for entry in proto.external_data}
     location = entries.get("location", "")
-    target = os.path.realpath(os.path.join(folder, location))
-    if not location or os.path.isabs(location) or not target.startswith(os.path.realpath(folder) + os.sep):
+    inside = location and "\0" not in location and not os.path.isabs(location)
+    target = os.path.realpath(os.path.join(folder, location)) if inside else ""
+    if not target.startswith(os.path.realpath(folder) + os.sep):
         raise Damaged(
             f"array {proto.name!r} names the external file {location!r}, which is not beside the model: "
             "only files in the model's folder are read"

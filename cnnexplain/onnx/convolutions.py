@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,18 +10,31 @@ import numpy as np
 from cnnexplain.keras import layers, ops
 
 from .registry import Node, Unsupported, operator
+from .shapes import renamed
 from .sizes import Unknown
-from .values import Value
-from .windows import Window, padded, padding_of, window
+from .values import Value, constant
+from .windows import Window, known_same, padded, padding_of, window
+
+
+def _kernel(node: Node) -> tuple[np.ndarray, Window]:
+    """The kernel as the file has it, and its window."""
+    weights = node.constant(1)
+    if weights.ndim != 4:
+        raise Unsupported(f"it convolves over {weights.ndim - 2} axes; 1 and 2 are read")
+    return weights, window(node, weights.shape[2:])
+
+
+def _is_sparse(w: Window) -> bool:
+    """Has it strides and dilations at once? Keras knows one of the two."""
+    return max(w.strides) > 1 and max(w.dilations) > 1
 
 
 @operator("Conv")
 def conv(node: Node, x: Value, kernel: Value, bias: Value | None = None) -> Value:
-    weights = node.constant(1)
-    if weights.ndim != 4:
-        raise Unsupported(f"it convolves over {weights.ndim - 2} axes; only images, 2, are read")
+    if x.rank == 3 and len(kernel.shape) == 3:
+        return _of_rows(node, x, kernel, bias)
+    weights, w = _kernel(node)
     x = node.images(x)
-    sizes = window(node, weights.shape[2:])
     groups, filters, channels = node.attribute("group", 1), weights.shape[0], x.shape[1]
     if isinstance(channels, Unknown):
         raise Unsupported("its input has an unknown number of channels: export with it fixed")
@@ -28,19 +42,22 @@ def conv(node: Node, x: Value, kernel: Value, bias: Value | None = None) -> Valu
         raise Unsupported(
             f"its kernel of shape {weights.shape} in {groups} groups does not fit {channels} channels"
         )
-    padding, pads = padding_of(x.shape[2:], sizes)
+    padding, pads = padding_of(x.shape[2:], w)
+    steps = (1, 1)
+    if _is_sparse(w):  # every place is computed, some are taken
+        if padding == "same":
+            padding, pads = "valid", known_same(x.shape[2:], w)
+        steps, w = w.strides, replace(w, strides=(1, 1))
     symbol = padded(node, x.data, pads)
     settings: dict[str, Any] = {
-        "kernel_size": sizes.size, "strides": sizes.strides, "dilation_rate": sizes.dilations,
+        "kernel_size": w.size, "strides": w.strides, "dilation_rate": w.dilations,
         "padding": padding, "use_bias": bias is not None,
     }  # fmt: skip
     biases = [] if bias is None else [node.constant(2)]
-    if max(sizes.strides) > 1 and max(sizes.dilations) > 1:
-        raise Unsupported("it has strides and dilations at once")
     depthwise = groups > 1 and groups == channels
-    if depthwise and sizes.strides[0] == sizes.strides[1]:
+    if depthwise and w.strides[0] == w.strides[1]:
         # (filters, 1, h, w) with the filters of one channel side by side
-        kernel_array = weights.reshape(channels, filters // channels, *sizes.size).transpose(2, 3, 0, 1)
+        kernel_array = weights.reshape(channels, filters // channels, *w.size).transpose(2, 3, 0, 1)
         symbol = node.layer(
             layers.DepthwiseConv2D,
             symbol,
@@ -57,19 +74,31 @@ def conv(node: Node, x: Value, kernel: Value, bias: Value | None = None) -> Valu
             groups=groups,
             **settings,
         )
-    return x.like(symbol)
+    return x.like(symbol if steps == (1, 1) else symbol[:, :: steps[0], :: steps[1]])
+
+
+def _of_rows(node: Node, x: Value, kernel: Value, bias: Value | None) -> Value:
+    """A convolution over one axis, as that of an image of one row."""
+    two = {
+        name: [default, *node.attribute(name, [default])]
+        for name, default in (("strides", 1), ("dilations", 1))
+    }
+    before, after = node.attribute("pads", [0, 0])
+    two |= {"kernel_shape": [1, kernel.shape[2]], "pads": [0, before, 0, after]}
+    weights = constant(kernel.array[:, :, None])
+    image = renamed(node, x, [*x.shape[:2], 1, x.shape[2]], {0: 0, 1: 1, 2: 3}, "row")
+    inner = replace(node, inputs=[image, weights, bias], attributes={**node.attributes, **two})
+    made = conv(inner, image, weights, bias)
+    return renamed(node, made, [*made.shape[:2], made.shape[3]], {0: 0, 1: 1, 3: 2}, "out")
 
 
 @operator("ConvTranspose")
 def conv_transpose(node: Node, x: Value, kernel: Value, bias: Value | None = None) -> Value:
-    weights = node.constant(1)
-    if weights.ndim != 4:
-        raise Unsupported(f"it convolves over {weights.ndim - 2} axes; only images, 2, are read")
-    x = node.images(x)
-    w = window(node, weights.shape[2:])
-    groups = node.attribute("group", 1)
-    if max(w.strides) > 1 and max(w.dilations) > 1:
+    weights, w = _kernel(node)
+    if _is_sparse(w):
         raise Unsupported("it has strides and dilations at once")
+    x = node.images(x)
+    groups = node.attribute("group", 1)
     if x.shape[1] != len(weights) or len(weights) % groups:
         raise Unsupported(f"its kernel of shape {weights.shape} does not fit {x.shape[1]} channels")
     crops = [_crop(node, w, k, x.shape[2 + k]) for k in (0, 1)]

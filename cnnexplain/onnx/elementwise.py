@@ -11,6 +11,7 @@ import numpy as np
 from cnnexplain import _core
 from cnnexplain.keras import activations, layers, ops
 
+from .folding import has_unknown
 from .registry import Node, Unsupported, operator
 from .values import Value, constant
 
@@ -198,6 +199,8 @@ def operands(node: Node, *values: Value) -> tuple[list[Any], Value]:
     for place, value in enumerate(data):
         if not isinstance(value, np.ndarray):
             continue
+        if has_unknown(value):
+            raise Unsupported("it computes with a size that is not known: export with fixed sizes")
         if value.dtype.kind == "f" or (kinds and value.dtype.kind in "iu"):
             value = value.astype(kinds[0] if kinds else node.dtype)
         is_number = value.size == 1 and value.dtype.kind != "b"

@@ -48,10 +48,17 @@ def _constant(node: Node) -> np.ndarray:
 @fold("ConstantOfShape")
 def _constant_of_shape(node: Node, shape: np.ndarray) -> np.ndarray:
     value = node.attribute("value", np.zeros(1, np.float32))
-    if has_unknown(shape):
+    given = _for_all(list(shape))
+    if any(isinstance(size, Unknown) for size in given):
         raise Unsupported("it makes an array whose shape is not known: export with fixed sizes")
-    _check_size([int(size) for size in shape])
-    return np.full([int(size) for size in shape], np.asarray(value).ravel()[0])
+    sizes = [int(size) for size in given]
+    _check_size(sizes)
+    return np.full(sizes, np.asarray(value).ravel()[0])
+
+
+def _for_all(shape: list[Any]) -> list[Any]:
+    """The shape of a constant for all examples: what reads it repeats it where it must."""
+    return [1, *shape[1:]] if shape and shape[0] == BATCH else shape
 
 
 def _check_size(shape: Any) -> None:
@@ -162,8 +169,8 @@ def _transpose(node: Node, x: np.ndarray) -> np.ndarray:
 @fold("Expand")
 def _expand(node: Node, x: np.ndarray, shape: np.ndarray) -> np.ndarray:
     given = list(shape)
-    if given and given[0] == BATCH and (x.ndim < len(given) or x.shape[0] == 1):
-        given[0] = 1  # one for all examples: what reads it repeats it where it must
+    if x.ndim < len(given) or (x.ndim and x.shape[0] == 1):
+        given = _for_all(given)
     if any(isinstance(size, Unknown) for size in given):
         raise Unsupported("it expands a constant to a size that is not known: export with fixed sizes")
     sizes = np.broadcast_shapes(x.shape, tuple(int(size) for size in given))

@@ -15,8 +15,8 @@ from cnnexplain.keras.nodes import Step, origin
 from cnnexplain.keras.saving import container
 
 from .arrays import Damaged
-from .folding import FOLDS, cut
-from .reading import Call, File, Input
+from .folding import FOLDS, cut, has_unknown
+from .reading import Branch, Call, File, Input
 from .registry import OPERATORS, Node, Unsupported, legal
 from .simplifying import simplified
 from .values import IMAGE, Value, constant
@@ -61,7 +61,7 @@ def _needed(file: File) -> list[Call]:
 def _cure(op: str) -> str:
     if op in _CONTROL:
         return "export the model without control flow: traced, in evaluation mode, with fixed sizes"
-    if "Quantize" in op or op.startswith("QLinear") or op.endswith("Integer"):
+    if "quantize" in op.lower() or op.startswith("QLinear") or op.endswith("Integer"):
         return "export the model in float32, before it is quantized"
     if op in _DRAWN or op.startswith("Random"):
         return "export the model in evaluation mode"
@@ -71,7 +71,10 @@ def _cure(op: str) -> str:
 def _check_operators(file: File, calls: list[Call]) -> None:
     wrong: dict[tuple[str, str], list[str]] = {}
     for call in calls:
-        if call.domain or (call.op not in OPERATORS and call.op not in FOLDS):
+        known = (
+            call.op in OPERATORS or call.op in FOLDS or (call.op == "If" and _is_decided(file, calls, call))
+        )
+        if call.domain or not known:
             wrong.setdefault((call.domain, call.op), []).append(call.title)
     if wrong:
         lines = []
@@ -80,6 +83,23 @@ def _check_operators(file: File, calls: list[Call]) -> None:
             cure = "export without custom operators" if domain else _cure(op)
             lines.append(f"  {kind}, nodes {_listed(titles)}: {cure}")
         raise container.refuse(file.path, "operators that are not supported:\n" + "\n".join(lines))
+
+
+def _is_decided(file: File, calls: list[Call], call: Call) -> bool:
+    """Does the condition of an `If` ask for the equality of sizes and constants alone?
+
+    A size that is not known counts as equal to no number: what is squeezed for a batch of one stays. Which of
+    two sizes is larger would be a guess.
+    """
+    makers = {name: other for other in calls for name in other.outputs}
+    given, names = {i.name for i in file.inputs}, call.inputs[:1]
+    for name in names:
+        maker = makers.get(name)
+        if name in given or (maker is not None and (maker.op not in FOLDS or maker.op in _ORDER)):
+            return False
+        if maker is not None and maker.op != "Shape":
+            names += [other for other in maker.inputs if other not in names]
+    return isinstance(call.attributes.get("then_branch"), Branch)
 
 
 def _listed(names: list[str], most: int = 8) -> str:
@@ -121,17 +141,7 @@ class _Import:
             raise container.refuse(self.file.path, "its outputs are not computed from an input")
         for name, array in self.file.constants.items():
             self.values[name] = constant(array)
-        for call in self.calls:
-            if self.lost.intersection(call.inputs):
-                self.lost.update(call.outputs)
-                continue
-            try:
-                self._call(call)
-            except Unsupported as error:
-                self.wrong.append(f"  {call.op}, node {call.title!r}: {error}")
-                self.lost.update(call.outputs)
-            except Damaged as error:
-                raise container.refuse(self.file.path, str(error)) from None
+        self._walk(self.calls)
         if self.wrong:
             raise container.refuse(
                 self.file.path, "nodes ask for what is not supported:\n" + "\n".join(self.wrong)
@@ -208,6 +218,19 @@ class _Import:
 
     # Nodes
 
+    def _walk(self, calls: list[Call]) -> None:
+        for call in calls:
+            if self.lost.intersection(call.inputs):
+                self.lost.update(call.outputs)
+                continue
+            try:
+                self._call(call)
+            except Unsupported as error:
+                self.wrong.append(f"  {call.op}, node {call.title!r}: {error}")
+                self.lost.update(call.outputs)
+            except Damaged as error:
+                raise container.refuse(self.file.path, str(error)) from None
+
     def _node(self, call: Call, inputs: list[Value | None]) -> Node:
         return Node(
             call.op,
@@ -226,6 +249,9 @@ class _Import:
                 raise container.refuse(
                     self.file.path, f"node {call.title!r} reads {name!r}, which nothing makes: it is damaged"
                 )
+        if call.op == "If":
+            self._branch(call)
+            return
         inputs: list[Value | None] = [self.values[name] if name else None for name in call.inputs]
         node = self._node(call, inputs)
         folded = self._folded(node)
@@ -246,6 +272,22 @@ class _Import:
         for name, value in zip(call.outputs, folded, strict=False):
             self.values[name] = self._settled(value)
         self._note(call, self.values[call.outputs[0]], node)
+
+    def _branch(self, call: Call) -> None:
+        """Follows the branch of an `If` that sizes decide, as PyTorch writes for `squeeze`."""
+        condition = self.values[call.inputs[0]]
+        if not condition.is_constant or has_unknown(condition.array):
+            raise Unsupported("its condition is not known while the file is read: export with fixed sizes")
+        branch = call.attributes["then_branch" if condition.array.all() else "else_branch"]
+        _check_operators(self.file, branch.calls)
+        self.values.update((name, constant(array)) for name, array in branch.constants.items())
+        self._walk(branch.calls)
+        for name, inner in zip(call.outputs, branch.outputs, strict=False):
+            if inner in self.lost:
+                self.lost.add(name)
+            else:
+                self.values[name] = self.values[inner]
+                self._note(call, self.values[name], self._node(call, []))
 
     def _folded(self, node: Node) -> tuple[Value, ...] | None:
         """The outputs of a node that needs only constants and shapes."""
@@ -287,4 +329,5 @@ class _Import:
 
 # what may be done to an image before it is turned
 _BEFORE = frozenset("Cast Identity Add Sub Mul Div Neg Clip Pad Slice Gather Concat Split".split())
+_ORDER = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 _TURNS = [[0, 3, 1, 2], [0, 2, 3, 1]]

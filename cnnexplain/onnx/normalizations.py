@@ -138,7 +138,7 @@ def local_response_normalization(node: Node, x: Value) -> Value:
 
 @operator("LpNormalization")
 def lp_normalization(node: Node, x: Value) -> Value:
-    axis, order = int(node.attribute("axis", -1)) % x.rank, int(node.attribute("p", 2))
+    axis, order = x.axis(node.attribute("axis", -1)), int(node.attribute("p", 2))
     if x.is_constant or axis == 0 or order not in (1, 2):
         raise Unsupported("it must divide by the norm 1 or 2 of an axis other than the examples'")
     x = node.unflattened(x)

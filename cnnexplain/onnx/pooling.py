@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from cnnexplain.keras import layers
+from cnnexplain.keras import layers, ops
 
 from .registry import Node, Unsupported, operator
 from .sizes import Unknown
 from .values import IMAGE, Value
-from .windows import Pads, Window, padded, padding_of, same_pads, window
+from .windows import Pads, Window, known_same, padded, padding_of, window
 
 
 def _window(node: Node, x: Value) -> tuple[Window, Pads]:
@@ -65,6 +65,8 @@ def max_pool(node: Node, x: Value) -> Value:
 
 @operator("AveragePool")
 def average_pool(node: Node, x: Value) -> Value:
+    if x.rank != 4:
+        return _average_of_any(node, x)
     x = node.images(x)
     w, extra = _window(node, x)
     if _is_nothing(w, extra):
@@ -72,7 +74,7 @@ def average_pool(node: Node, x: Value) -> Value:
     counts_pads = bool(node.attribute("count_include_pad", 0))
     padding, pads = padding_of(x.shape[2:], replace(w, pads=_sum(w.pads, extra)))
     if padding == "same" and counts_pads and (np.any(w.pads) or w.auto != "NOTSET"):
-        padding, pads = "valid", w.pads if w.auto == "NOTSET" else _same(x, w)
+        padding, pads = "valid", w.pads if w.auto == "NOTSET" else known_same(x.shape[2:], w)
     scale = None
     if padding == "valid" and np.any(pads if not counts_pads else extra):
         scale = _shares(x, w, pads, ((0, 0), (0, 0)) if not counts_pads else w.pads)
@@ -83,11 +85,23 @@ def average_pool(node: Node, x: Value) -> Value:
     return replace(x, data=symbol)
 
 
-def _same(x: Value, w: Window) -> Pads:
-    found = [same_pads(x.shape[2 + k], w.extent(k), w.strides[k]) for k in (0, 1)]
-    if found[0] is None or found[1] is None:
-        raise Unsupported("its auto_pad needs a known height and width: export the model with them fixed")
-    return found[0], found[1]
+def _average_of_any(node: Node, x: Value) -> Value:
+    """Means of neighbours along any axes, step by step: PyTorch writes local responses so."""
+    kernel = node.attribute("kernel_shape") or []
+    moves = [*node.attribute("pads", []), *(stride - 1 for stride in node.attribute("strides", []))]
+    if len(kernel) != x.rank - 2 or any(moves) or node.attribute("auto_pad", "NOTSET").startswith("SAME"):
+        raise Unsupported(f"it has an input with {x.rank} axes; images have 4")
+    x = node.unflattened(x)
+    for axis, many in enumerate(kernel, 2):
+        if many == 1:
+            continue
+        if isinstance(x.shape[axis], Unknown):
+            raise Unsupported("it pools a size that is not known: export with fixed sizes")
+        before, left = [slice(None)] * x.place(axis), x.shape[axis] - many + 1
+        keys = [(*before, slice(k, k + left)) for k in range(many)]
+        parts = [x.data[key] for key in keys]
+        x = replace(x, data=sum(parts[1:], parts[0]) / many)
+    return x
 
 
 def _shares(x: Value, w: Window, pads: Pads, counted: Pads) -> np.ndarray:
@@ -117,6 +131,10 @@ def global_max(node: Node, x: Value, keepdims: bool = True) -> Value:
 
 
 def _global(node: Node, x: Value, cls: Any, keepdims: bool) -> Value:
+    if x.rank != 4 and x.rank > 2:
+        x = node.unflattened(x)
+        function = ops.mean if cls is layers.GlobalAveragePooling2D else ops.max
+        return x.like(function(x.data, axis=tuple(x.place(axis) for axis in range(2, x.rank)), keepdims=True))
     x = node.images(x)
     symbol = node.layer(cls, x.data, keepdims=keepdims)
     return Value(symbol, IMAGE if keepdims else (0, 1), positive=x.positive)

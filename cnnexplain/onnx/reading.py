@@ -16,7 +16,7 @@ _EXPORT = "export again with opset_version=17, or convert with onnx.version_conv
 
 @dataclass
 class Call:
-    """One node of the file: its attributes are Python values, arrays or, for control flow, absent."""
+    """One node of the file: its attributes are Python values, arrays, or the branches of an `If`."""
 
     op: str
     domain: str
@@ -29,6 +29,22 @@ class Call:
     def title(self) -> str:
         """What messages call it: its name, or that of its output."""
         return self.name or next((name for name in self.outputs if name), "")
+
+
+@dataclass
+class Branch:
+    """One of the two graphs of an `If`."""
+
+    calls: list[Call]
+    constants: dict[str, Any]
+    outputs: list[str]
+
+    def reads(self) -> list[str]:
+        """The names that the graph around it makes."""
+        made = {"", *self.constants, *(name for call in self.calls for name in call.outputs)}
+        return [
+            name for name in (*(n for c in self.calls for n in c.inputs), *self.outputs) if name not in made
+        ]
 
 
 @dataclass
@@ -77,6 +93,9 @@ def read(path: Any) -> File:
         ValueError: The file is damaged or no ONNX model, of opsets that are not read, lacks its external
             data, or holds what is not read; the message says what and what to do.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        hint = ", which onnx.save writes" if hasattr(path, "SerializeToString") else ""
+        raise TypeError(f"`path` must be the path of an ONNX file{hint}. Received: {type(path).__name__}")
     path = os.fspath(path)
     if os.path.isdir(path):
         raise IsADirectoryError(f"`path` must be an ONNX file. Received the folder {path}")
@@ -145,7 +164,11 @@ def _described(model: Any, places: list[arrays.Place | None], path: str) -> File
             except arrays.MissingData as error:
                 missing[str(error)] = missing.get(str(error), 0) + 1
         for node in graph.node:
-            file.calls.append(_call(node, folder, path))
+            try:
+                file.calls.append(_call(node, folder, path))
+            except arrays.MissingData as error:
+                missing[str(error)] = missing.get(str(error), 0) + 1
+        _check_makers(file)
         file.inputs = [_input(i) for i in graph.input if i.name not in file.constants]
     except arrays.Damaged as error:
         raise container.refuse(path, str(error)) from None
@@ -157,10 +180,23 @@ def _described(model: Any, places: list[arrays.Place | None], path: str) -> File
     return file
 
 
+def _check_makers(file: File) -> None:
+    """Raises Damaged unless each value is made once."""
+    made: set[str] = set()
+    for call in file.calls:
+        if not any(call.outputs):
+            raise arrays.Damaged(f"its node {call.title!r}, {call.op}, has no output: it is damaged")
+        for name in filter(None, call.outputs):
+            if name in made:
+                raise arrays.Damaged(f"two of its nodes make {name!r}: it is damaged")
+            made.add(name)
+
+
 def _call(node: Any, folder: str, path: str) -> Call:
     attributes = {}
     for attribute in node.attribute:
-        value = _attribute(attribute, folder, path)
+        is_branch = node.op_type == "If" and attribute.type == 5
+        value = (_branch if is_branch else _attribute)(attribute, folder, path)
         if value is not None:
             attributes[attribute.name] = value
     if any(
@@ -168,7 +204,19 @@ def _call(node: Any, folder: str, path: str) -> Call:
     ):
         raise arrays.Damaged("it holds names that are no text: it is damaged")
     domain = "" if node.domain == "ai.onnx" else node.domain
-    return Call(node.op_type, domain, node.name, list(node.input), list(node.output), attributes)
+    inputs = list(node.input)
+    for branch in attributes.values():
+        if isinstance(branch, Branch):  # what a branch reads the node reads
+            inputs += branch.reads()
+    return Call(node.op_type, domain, node.name, inputs, list(node.output), attributes)
+
+
+def _branch(a: Any, folder: str, path: str) -> Branch:
+    return Branch(
+        [_call(node, folder, path) for node in a.g.node],
+        {proto.name: arrays.array_of(proto, None, folder, path) for proto in a.g.initializer},
+        [value.name for value in a.g.output],
+    )
 
 
 def _attribute(a: Any, folder: str, path: str) -> Any:

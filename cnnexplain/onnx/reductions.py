@@ -31,9 +31,7 @@ def _reduction(function: Callable[..., Any]) -> Callable[..., Value]:
             if node.attribute("noop_with_empty_axes", 0):
                 return x
             found = range(x.rank)
-        if any(not -x.rank <= axis < x.rank for axis in found):
-            raise Unsupported(f"it goes over axes {list(found)} of an input with {x.rank} axes")
-        gone = sorted({axis % x.rank for axis in found})
+        gone = sorted({x.axis(axis) for axis in found})
         keepdims = bool(node.attribute("keepdims", 1))
         if x.is_constant:
             return constant(np.asarray(function(x.array, axis=tuple(gone), keepdims=keepdims)))
@@ -75,7 +73,7 @@ def arg_extreme(node: Node, x: Value) -> Value:
     """Where the first largest or smallest entry is."""
     if node.attribute("select_last_index", 0):
         raise Unsupported("it asks for the last of several equal entries")
-    axis = int(node.attribute("axis", 0)) % x.rank
+    axis = x.axis(node.attribute("axis", 0))
     keepdims = bool(node.attribute("keepdims", 1))
     function = ops.argmax if node.op == "ArgMax" else ops.argmin
     if x.is_constant:
@@ -90,7 +88,7 @@ def arg_extreme(node: Node, x: Value) -> Value:
 def top_k(node: Node, x: Value, count: Value | None = None) -> tuple[Value, Value]:
     """The largest entries of an axis, in order, and where they are."""
     many = int(np.asarray(node.constant(1, node.attribute("k"))).reshape(()))
-    axis = int(node.attribute("axis", -1)) % x.rank
+    axis = x.axis(node.attribute("axis", -1))
     if not node.attribute("largest", 1) or axis == 0:
         raise Unsupported("it asks for the smallest entries, or goes over the examples")
     x = node.laid(x, [a for a in x.axes if a != axis] + [axis])
@@ -102,7 +100,7 @@ def top_k(node: Node, x: Value, count: Value | None = None) -> tuple[Value, Valu
 def running_sum(node: Node, x: Value, axis: Value) -> Value:
     if node.attribute("exclusive", 0) or node.attribute("reverse", 0):
         raise Unsupported("its sums leave out the entry itself, or run backwards")
-    along = int(np.asarray(node.constant(1)).reshape(())) % x.rank
+    along = x.axis(np.asarray(node.constant(1)).reshape(()))
     if along == 0:
         raise Unsupported(_EXAMPLES)
     x = node.unflattened(x)
@@ -112,8 +110,7 @@ def running_sum(node: Node, x: Value, axis: Value) -> Value:
 @operator("Einsum")
 def einsum(node: Node, *values: Value) -> Value:
     """Sums of products, of operands in the file's own order."""
-    equation = node.attribute("equation", b"")
-    equation = (equation.decode() if isinstance(equation, bytes) else equation).replace(" ", "")
+    equation = node.attribute("equation", "").replace(" ", "")
     if "->" not in equation or "." in equation:
         raise Unsupported(f"its equation is {equation!r}: export it with its result and without dots")
     if all(x.is_constant for x in values):

@@ -65,7 +65,7 @@ def _resized(node: Node, x: Value, factors: Any, wanted: Any, coordinates: str, 
     if mode not in ("nearest", "linear", "cubic") or (factors is None) == (wanted is None):
         raise Unsupported(f"its mode is {mode!r}, or it has scales and sizes at once or neither")
     given = factors if wanted is None else wanted
-    axes = [axis % x.rank for axis in node.attribute("axes") or range(x.rank)]
+    axes = [x.axis(axis) for axis in node.attribute("axes") or range(x.rank)]
     if len(axes) != len(given):
         raise Unsupported(f"it has {len(given)} scales or sizes for {len(axes)} axes")
     scales: dict[int, tuple[float, Any]] = {}

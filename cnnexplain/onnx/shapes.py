@@ -13,8 +13,8 @@ from cnnexplain.keras import layers, ops
 from .arrays import TYPES
 from .folding import cuts
 from .registry import Node, Unsupported, operator
-from .sizes import BATCH, Unknown, product
-from .values import Value, arrange, target_of
+from .sizes import BATCH, Unknown, plain, product
+from .values import Value, arrange, axis_of, target_of
 
 _OTHER_EXAMPLES = (
     "it mixes the examples' axis with others, so that the batch cannot be of any size: export the model with "
@@ -36,7 +36,7 @@ def cast(node: Node, x: Value) -> Value:
     to = node.attribute("to", 1)
     if to in (1, 10, 11, 16):
         kind = node.dtype
-    elif to in TYPES and to != 9:
+    elif to in TYPES:
         kind = np.dtype(TYPES[to][1]).name
     else:
         raise Unsupported(f"it casts to type {to}")
@@ -78,21 +78,21 @@ def reshape(node: Node, x: Value, shape: Value | None = None) -> Value:
 @operator("Squeeze")
 def squeeze(node: Node, x: Value, axes: Value | None = None) -> Value:
     found = node.integers(1, "axes")
-    gone = [a % x.rank for a in found] if found else [a for a, size in enumerate(x.shape) if size == 1]
+    gone = [x.axis(a) for a in found] if found else [a for a, size in enumerate(x.shape) if size == 1]
     if any(x.shape[axis] != 1 for axis in gone):
         raise Unsupported(
             f"it removes axes {gone} of an input of shape {x.shape}: only those of size 1 can go"
         )
     x = node.unflattened(x)
     kept = [axis for axis in range(x.rank) if axis not in gone]
-    return _renamed(node, x, [x.shape[axis] for axis in kept], {axis: k for k, axis in enumerate(kept)})
+    return renamed(node, x, [x.shape[axis] for axis in kept], {axis: k for k, axis in enumerate(kept)})
 
 
 @operator("Unsqueeze")
 def unsqueeze(node: Node, x: Value, axes: Value | None = None) -> Value:
     found = node.integers(1, "axes") or []
     rank = x.rank + len(found)
-    added = {axis % rank for axis in found}
+    added = {axis_of(axis, rank) for axis in found}
     if 0 in added:
         raise Unsupported(_OTHER_EXAMPLES)
     x = node.unflattened(x)
@@ -100,13 +100,13 @@ def unsqueeze(node: Node, x: Value, axes: Value | None = None) -> Value:
     shape: list[Any] = [1] * rank
     for axis, size in zip(old, x.shape, strict=True):
         shape[axis] = size
-    return _renamed(node, x, shape, dict(enumerate(old)))
+    return renamed(node, x, shape, dict(enumerate(old)))
 
 
-def _renamed(node: Node, x: Value, shape: Sequence[Any], new: dict[int, int]) -> Value:
+def renamed(node: Node, x: Value, shape: Sequence[Any], new: dict[int, int], part: str = "") -> Value:
     """x with another shape in which its long axes have new numbers and keep their order in memory."""
     axes = arrange(shape, [new[axis] for axis in x.axes if axis in new])
-    return Value(node.reshaped(x.data, target_of(shape, axes), ""), axes, positive=x.positive)
+    return Value(node.reshaped(x.data, target_of(shape, axes), part), axes, positive=x.positive)
 
 
 def reshaped(node: Node, x: Value, target: list[Any]) -> Value:
@@ -237,7 +237,7 @@ def split(node: Node, x: Value, sizes: Value | None = None) -> tuple[Value, ...]
     if place == 0:
         raise Unsupported(_OTHER_EXAMPLES)
     x = node.unflattened(x)
-    length = x.shape[axis % x.rank]
+    length = x.shape[x.axis(axis)]
     given = node.integers(1, "split")
     if given is None:
         if isinstance(length, Unknown):
@@ -245,6 +245,8 @@ def split(node: Node, x: Value, sizes: Value | None = None) -> tuple[Value, ...]
         each = -(-length // len(node.outputs))
         given = [min(each, length - k * each) for k in range(len(node.outputs))]
     ends = np.cumsum(given).tolist()
+    if min(given) < 0 or (not isinstance(length, Unknown) and ends[-1] != length):
+        raise Unsupported(f"its parts {given} do not make {length}")
     return tuple(
         replace(x, data=_cut(x, place, end - size, end)) for size, end in zip(given, ends, strict=True)
     )
@@ -276,18 +278,48 @@ def slice_(node: Node, x: Value, *settings: Value | None) -> Value:
 
 @operator("Gather")
 def gather(node: Node, x: Value, indices: Value) -> Value:
-    picked = node.constant(1)
-    axis = node.attribute("axis", 0) % x.rank
-    place = x.place(axis)
-    if place == 0:
+    return _picked(node, x, node.constant(1), x.axis(node.attribute("axis", 0)))
+
+
+def _picked(node: Node, x: Value, places: np.ndarray, axis: int) -> Value:
+    """Entries of an axis, which becomes the axes of `places`."""
+    if x.place(axis) == 0:
         raise Unsupported(_OTHER_EXAMPLES)
-    if picked.ndim > 1:
-        raise Unsupported(f"its indices have {picked.ndim} axes; 0 or 1 are read")
+    _check_places(places, x.shape[axis])
     x = node.unflattened(x)
-    data = ops.take(x.data, picked.astype(np.int32), axis=place)
-    if picked.ndim:
-        return replace(x, data=data)
-    return Value(data, tuple(a - (a > axis) for a in x.axes if a != axis), positive=x.positive)
+    data = ops.take(x.data, places.astype(np.int32), axis=x.place(axis))
+    more = places.ndim - 1
+    new = {a: [a + more if a > axis else a] for a in x.axes} | {axis: list(range(axis, axis + places.ndim))}
+    return Value(data, tuple(a for old in x.axes for a in new[old]), positive=x.positive)
+
+
+def _check_places(places: np.ndarray, size: Any) -> None:
+    if not isinstance(size, Unknown) and places.size and not -size <= places.min() <= places.max() < size:
+        raise Unsupported(f"it takes entries {places.min()} to {places.max()} of {size}")
+
+
+@operator("GatherND")
+def gather_nd(node: Node, x: Value, indices: Value) -> Value:
+    """What lies at constant places of the first axes, which are joined to one."""
+    picked = node.constant(1)
+    depth, count = picked.shape[-1], picked.ndim - 1
+    if node.attribute("batch_dims", 0) or x.axes[0] < depth:
+        raise Unsupported(_OTHER_EXAMPLES)
+    if depth == 1:
+        return _picked(node, x, picked[..., 0], 0)
+    sizes = x.shape[:depth]
+    if any(isinstance(size, Unknown) for size in sizes):
+        raise Unsupported("it picks from a size that is not known: export with fixed sizes")
+    for axis, size in enumerate(sizes):
+        _check_places(picked[..., axis], size)
+    rest = [axis for axis in x.axes[1:] if axis >= depth]
+    x = node.laid(x, [x.axes[0], *range(depth), *rest])
+    after = tuple(-1 if plain(x.shape[axis]) is None else x.shape[axis] for axis in rest)
+    places = np.ravel_multi_index(tuple(np.moveaxis(picked % sizes, -1, 0)), sizes)
+    joined = node.reshaped(x.data, (int(np.prod(sizes)), *after))
+    made = ops.take(joined, places.astype(np.int32), axis=1)
+    first, *others = (axis - depth + count for axis in (x.axes[0], *rest))
+    return Value(made, (first, *range(count), *others), positive=x.positive)
 
 
 @operator("Pad")
@@ -313,10 +345,12 @@ def pad(node: Node, x: Value, *settings: Value | None) -> Value:
         if before < 0 or after < 0:
             x = replace(x, data=_cut(x, place, max(-before, 0), after if after < 0 else None))
     widths = [(max(before, 0), max(after, 0)) for before, after in widths]
-    if mode not in ("constant", "reflect"):
-        raise Unsupported(f"its mode is {mode!r}; constant and reflect are read")
+    if mode not in ("constant", "reflect", "edge", "wrap"):
+        raise Unsupported(f"its mode is {mode!r}; constant, reflect, edge and wrap are read")
     if not np.any(widths):
         return x
+    if mode in ("edge", "wrap"):
+        return _repeated(x, widths, mode)
     image = x.rank == 4 and widths[3] == (0, 0)
     if mode == "constant" and value == 0 and image:
         symbol = node.layer(layers.ZeroPadding2D, x.data, padding=(widths[1], widths[2]))
@@ -324,6 +358,19 @@ def pad(node: Node, x: Value, *settings: Value | None) -> Value:
         more = {"constant_values": float(value)} if mode == "constant" else {}
         symbol = ops.pad(x.data, widths, mode=mode, **more)
     return replace(x, data=symbol, positive=x.positive and value >= 0)
+
+
+def _repeated(x: Value, widths: list[tuple[int, int]], mode: str) -> Value:
+    """x with its outer entries, or those from the other end, around it."""
+    for place, (before, after) in enumerate(widths):
+        if before == after == 0:
+            continue
+        size = x.shape[x.axes[place]]
+        if isinstance(size, Unknown):
+            raise Unsupported(f"its mode {mode!r} needs known sizes: export the model with them fixed")
+        entries = np.pad(np.arange(size, dtype=np.int32), (before, after), mode=mode)  # type: ignore[call-overload]
+        x = replace(x, data=ops.take(x.data, entries, axis=place))
+    return x
 
 
 @operator("Expand")
@@ -362,12 +409,17 @@ def _through(node: Node, x: Value, split: Sequence[int], turn: Sequence[int], ta
     return Value(node.reshaped(symbol, target, ""), x.axes)
 
 
+def _block_sizes(node: Node, x: Value) -> tuple[int, int, int, int]:
+    """The side of the blocks, and the image's channels, height and width."""
+    if any(isinstance(size, Unknown) for size in x.shape[1:]):
+        raise Unsupported("it needs a known height and width: export the model with them fixed")
+    return (int(node.attribute("blocksize")), *x.shape[1:])
+
+
 @operator("DepthToSpace")
 def depth_to_space(node: Node, x: Value) -> Value:
     x = node.images(x)
-    b, (c, h, w) = node.attribute("blocksize"), x.shape[1:]
-    if any(isinstance(size, Unknown) for size in (c, h, w)):
-        raise Unsupported("it needs a known height and width: export the model with them fixed")
+    b, c, h, w = _block_sizes(node, x)
     if node.attribute("mode", "DCR") == "DCR":
         sizes, turn = (h, w, b, b, c // b**2), (1, 3, 2, 4, 5)
     else:
@@ -378,7 +430,5 @@ def depth_to_space(node: Node, x: Value) -> Value:
 @operator("SpaceToDepth")
 def space_to_depth(node: Node, x: Value) -> Value:
     x = node.images(x)
-    b, (c, h, w) = node.attribute("blocksize"), x.shape[1:]
-    if any(isinstance(size, Unknown) for size in (c, h, w)):
-        raise Unsupported("it needs a known height and width: export the model with them fixed")
+    b, c, h, w = _block_sizes(node, x)
     return _through(node, x, (h // b, b, w // b, b, c), (1, 3, 2, 4, 5), (h // b, w // b, c * b**2))

@@ -52,7 +52,7 @@ class Value:
     def shape(self) -> tuple[Any, ...]:
         """Sizes in the file's order; the batch, and what is not known, are `Unknown`."""
         if self.is_constant:
-            return tuple(self.data.shape)
+            return tuple(self.data.shape[self.axes.index(axis)] for axis in range(self.rank))
         sizes: list[Any] = [None] * self.rank
         for place, (axis, size) in enumerate(zip(self.axes, tuple(self.data.shape), strict=True)):
             unknown = BATCH if place == 0 else Unknown((self.data.id, place))
@@ -64,9 +64,13 @@ class Value:
         """A constant's values."""
         return np.asarray(self.data)
 
+    def axis(self, number: Any) -> int:
+        """An axis of the file; negative numbers count from the end."""
+        return axis_of(number, self.rank)
+
     def place(self, axis: int) -> int:
         """Where in `data` an axis of the file is; negative axes count from the end."""
-        return self.axes.index(axis % self.rank)
+        return self.axes.index(self.axis(axis))
 
     def like(self, data: Any, **changes: Any) -> Value:
         """Other data that lies in the same way."""
@@ -85,6 +89,13 @@ class Value:
         if self.order is not None and given.shape[-1] != 1:
             given = given[..., self.column_order()]
         return given.transpose(self.axes)
+
+
+def axis_of(number: Any, rank: int) -> int:
+    """The number of one of so many axes; negative numbers count from the end."""
+    if not -rank <= number < rank:
+        raise ValueError(f"it asks for axis {number} of {rank}")
+    return int(number) % rank
 
 
 def constant(array: Any) -> Value:

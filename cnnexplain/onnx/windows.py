@@ -67,6 +67,14 @@ def same_pads(size: Any, extent: int, stride: int) -> tuple[int, int] | None:
     return total // 2, total - total // 2
 
 
+def known_same(size: Sequence[Any], w: Window) -> Pads:
+    """`same_pads` of both axes, where they can be known."""
+    found = [same_pads(size[k], w.extent(k), w.strides[k]) for k in (0, 1)]
+    if found[0] is None or found[1] is None:
+        raise Unsupported("its auto_pad needs a known height and width: export the model with them fixed")
+    return found[0], found[1]
+
+
 def padding_of(size: Sequence[Any], w: Window) -> tuple[str, Pads]:
     """Keras's `padding`, and the rows and columns to add before it."""
     same = [same_pads(size[k], w.extent(k), w.strides[k]) for k in (0, 1)]
@@ -74,11 +82,8 @@ def padding_of(size: Sequence[Any], w: Window) -> tuple[str, Pads]:
     if w.auto == "SAME_UPPER":
         return "same", nothing
     if w.auto == "SAME_LOWER":
-        if same[0] is None or same[1] is None:
-            raise Unsupported(
-                "its auto_pad SAME_LOWER needs a known height and width: export with them fixed"
-            )
-        return "valid", (same[0][::-1], same[1][::-1])
+        rows, columns = known_same(size, w)
+        return "valid", (rows[::-1], columns[::-1])
     if w.pads == nothing:
         return "valid", nothing
     return ("same", nothing) if list(w.pads) == same else ("valid", w.pads)

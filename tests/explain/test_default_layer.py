@@ -39,10 +39,12 @@ def chosen(*layers, inputs=None, end=None):
         [L.Dropout(0.5)],
         [L.Dropout(0.5), L.MaxPooling2D(), L.SpatialDropout2D(0.5)],
         [L.Activation("linear"), L.MaxPooling2D(3, strides=1)],
+        [L.ZeroPadding2D(), L.MaxPooling2D(3)],
+        [L.MaxPooling2D(), L.ZeroPadding2D()],
         [],
     ],
 )
-def test_pooling_and_dropout_behind_the_last_convolution(behind):
+def test_pooling_dropout_and_borders_behind_the_last_convolution(behind):
     assert (
         chosen(convolution("first"), L.MaxPooling2D(name="between"), convolution("last"), *behind) == "last"
     )
@@ -53,7 +55,6 @@ def test_pooling_and_dropout_behind_the_last_convolution(behind):
     [
         L.ReLU(name="last"),
         L.BatchNormalization(name="last"),
-        L.ZeroPadding2D(name="last"),
         L.UpSampling2D(name="last"),
         L.Conv2D(2, 1, name="last"),
     ],
@@ -67,6 +68,18 @@ def test_an_activation_of_its_own_is_the_map():
     assert (
         chosen(L.Conv2D(4, 3, name="linear"), L.Activation("relu", name="relu"), L.MaxPooling2D()) == "relu"
     )
+
+
+def test_the_map_is_one_of_the_explained_input():
+    inputs = [keras.Input(SIZE, name="left"), keras.Input((9, 9, 1), name="right")]
+    ends = [L.GlobalAveragePooling2D()(convolution(f"of_{given.name}")(given)) for given in inputs]
+    model = keras.Model(inputs, L.Dense(3)(L.Concatenate()(ends)))
+    images = [np.random.default_rng(0).random((2, *given.shape[1:])) for given in inputs]
+    for name in ("left", "right"):
+        e = cx.explain.grad_cam(model, images, input=name)
+        assert e.layer == f"of_{name}"
+    with pytest.raises(ValueError, match="'of_left' is not computed from the explained input.*'of_right'"):
+        cx.explain.grad_cam(model, images, input="right", layer="of_left")
 
 
 def test_pooling_of_the_image_is_all_there_is():

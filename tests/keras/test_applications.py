@@ -80,7 +80,7 @@ def _module(known):
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)
-def test_preprocess_input_is_what_files_are_made_into(name, tmp_path):
+def test_preprocess_input_is_what_files_are_made_into(name):
     """`model.preprocess` is the mode of the network's `preprocess_input`."""
     from cnnexplain.explain import inputs
 
@@ -167,7 +167,7 @@ class TestKnownPreprocessing:
         assert cx.explain.grad_cam(second, x, 281).class_name.tolist() == ["tabby"]
         assert cx.explain.grad_cam(first, x, 281).class_name.tolist() == [None]
 
-    def test_one_channel_has_no_means_of_three(self, tmp_path):
+    def test_one_channel_has_no_means_of_three(self):
         from PIL import Image
 
         model = keras.applications.ResNet50(weights=None, input_shape=(32, 32, 1), classes=3)

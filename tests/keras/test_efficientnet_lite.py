@@ -95,7 +95,7 @@ class TestNetwork:
         assert model.input_shape == (None, 3, 224, 224) and model.output_shape == (None, 7)
 
     def test_mistakes(self, tmp_path, monkeypatch):
-        with pytest.raises(ValueError, match="`classes` should be 1000"):
+        with pytest.raises(ValueError, match="`classes` must be 1000"):
             EfficientNetLite0(classes=10)
         with pytest.raises(ValueError, match="`weights` must be None"):
             EfficientNetLite0(weights=tmp_path / "nothing.pth")

@@ -47,7 +47,7 @@ class TestClassNames:
 
     @pytest.mark.parametrize("shape", [(1000,), (1, 1001), (1, 1, 1000), (2, 10)])
     def test_other_shapes(self, shape):
-        with pytest.raises(ValueError, match=r"a 2D array of shape \(samples, 1000\)"):
+        with pytest.raises(ValueError, match=r"of shape \(n, 1000\)"):
             imagenet_utils.decode_predictions(np.zeros(shape))
 
     def test_other_numbers(self):
@@ -173,7 +173,7 @@ class TestFiles:
         for weights in ("imagenet21k", str(tmp_path / "none.h5"), 7):
             with pytest.raises(ValueError, match="`weights` must be None"):
                 keras.applications.VGG16(weights=weights)
-        with pytest.raises(ValueError, match="`classes` should be 1000"):
+        with pytest.raises(ValueError, match="`classes` must be 1000"):
             keras.applications.VGG19(classes=10)
 
 

@@ -123,6 +123,33 @@ class TestFilesOfKeras:
             assert model.evaluate(x, np.array([0, 1, 2]), verbose=0)[0] < before
             assert int(model.optimizer.iterations) == 6
 
+    def test_training_that_keras_notes_without_being_told(self):
+        x = keras.Input((4, 4, 3))
+        y = keras.layers.RandomFlip()(x)
+        y = keras.layers.Dropout(0.5)(y)
+        y = keras.layers.Dropout(0.5)(y, training=True)
+        y = keras.layers.BatchNormalization()(y, training=False)
+        config = keras.Model(x, y).get_config()
+        calls = {entry["name"]: entry["inbound_nodes"][0]["kwargs"] for entry in config["layers"][1:]}
+        assert calls["random_flip"] == calls["dropout"] == {}
+        # what Keras 3.15 writes for these calls
+        calls["random_flip"]["training"] = True
+        calls["dropout"]["training"] = False
+        model = keras.Model.from_config(config)
+        said = {layer.name: layer._inbound_nodes[-1].kwargs.get("training") for layer in model.layers[1:]}
+        assert said == {
+            "random_flip": None,
+            "dropout": None,
+            "dropout_1": True,
+            "batch_normalization": False,
+        }
+        images = np.random.default_rng(0).uniform(size=(8, 4, 4, 3)).astype("float32")
+        flipped = keras.Model(model.input, model.get_layer("random_flip").output)
+        np.testing.assert_array_equal(flipped.predict(images, verbose=0), images)
+        dropped = keras.Model(model.input, model.get_layer("dropout").output)
+        np.testing.assert_array_equal(dropped.predict(images, verbose=0), images)
+        assert 0.2 < (np.asarray(dropped(images, training=True)) == 0).mean() < 0.8
+
     def test_the_suffix_does_not_matter(self, tmp_path):
         source = model_files.folder(TODAY)
         for name, ending in (("a.h5", ".keras"), ("b.keras", ".h5"), ("c", ".keras")):
@@ -226,8 +253,8 @@ class TestOwnFiles:
         model = network()
         model.class_names = ("shoe", "shirt", "bag", "coat")
         model.preprocess = "tf"
-        for name, zipped in (("a.keras", True), ("a", False)):
-            model.save(tmp_path / name, zipped=zipped)
+        for name, zipped in (("a.keras", True), ("a", False), ("a.h5", None)):
+            model.save(tmp_path / name, **({} if zipped is None else {"zipped": zipped}))
             again = keras.models.load_model(tmp_path / name)
             assert again.class_names == model.class_names and again.preprocess == "tf"
         with zipfile.ZipFile(tmp_path / "a.keras") as archive:
@@ -381,7 +408,7 @@ def test_opening_takes_the_memory_of_the_weights(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert 90 <= int(done.stdout) < 130
+    assert 80 <= int(done.stdout) < 130  # memory that the small model needed for a while serves again
 
 
 class TestWhatDoesNotFit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphs import ALL, draw, floats, graph, moments, number, one
+from graphs import ALL, draw, floats, graph, ints, moments, number, one
 
 # Convolutions
 
@@ -23,6 +23,36 @@ one("depthwise with dilations", "Conv", (3, 1, 3, 3), group=3, pads=[2, 2, 2, 2]
 for rule in ("SAME_UPPER", "SAME_LOWER", "VALID"):
     one(rule, "Conv", (4, 3, 4, 2), (4,), auto_pad=rule)
     one(f"{rule} with strides", "Conv", (4, 3, 3, 3), auto_pad=rule, strides=[2, 2], x=(2, 3, 6, 8))
+one("of one axis", "Conv", (4, 3, 3), (4,), x=(2, 3, 9), pads=[1, 0], strides=[2])
+one("of one axis, depthwise", "Conv", (3, 1, 2), x=(2, 3, 9), group=3, dilations=[3])
+one(
+    "strides and dilations",
+    "Conv",
+    (4, 3, 3, 3),
+    (4,),
+    dilations=[2, 2],
+    strides=[2, 3],
+    pads=[2, 2, 2, 1],
+    x=(2, 3, 8, 9),
+)
+one(
+    "strides and dilations, same pads",
+    "Conv",
+    (3, 1, 3, 3),
+    group=3,
+    dilations=[2, 2],
+    strides=[2, 2],
+    pads=[1, 2, 2, 2],
+    x=(2, 3, 8, 9),
+)
+graph(
+    "Conv of a constant",
+    "p = Conv <pads = [1, 1, 1, 1]> (c, w) y = Add (x, p)",
+    constants={
+        "c": draw("places").normal(size=(1, 2, 5, 7)).astype("f4"),
+        "w": draw("kernel").normal(size=(3, 2, 3, 3)).astype("f4"),
+    },
+)
 one("batch in the file", "Conv", (4, 3, 3, 3), (4,), fixed=True)
 
 one("plain", "ConvTranspose", (3, 4, 3, 3), (4,), opset=(9, 11, 21))
@@ -151,3 +181,11 @@ one(
 )
 one("", "GlobalAveragePool", opset=ALL)
 one("", "GlobalMaxPool", opset=ALL)
+one("of sequences", "GlobalAveragePool", x=(2, 3, 6))
+one("of sequences", "GlobalMaxPool", x=(2, 3, 6))
+graph(
+    "AveragePool of channels",
+    "s = Mul (x, x) u = Unsqueeze (s, a) p = Pad (u, w) "
+    "m = AveragePool <kernel_shape = [3, 1, 1], strides = [1, 1, 1]> (p) y = Squeeze (m, a)",
+    constants={"a": ints(1), "w": ints(0, 0, 1, 0, 0, 0, 0, 1, 0, 0)},
+)

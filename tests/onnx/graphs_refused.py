@@ -7,11 +7,11 @@ from graphs import floats, graph, ints, moments, one
 
 # What is not read
 
-one("of one axis", "Conv", (4, 3, 3), x=(2, 3, 9), why="over 1 axes; only images")
+one("of three axes", "Conv", (4, 3, 3, 3, 3), x=(2, 3, 5, 6, 7), why="over 3 axes; 1 and 2 are read")
 one(
     "strides and dilations",
-    "Conv",
-    (4, 3, 3, 3),
+    "ConvTranspose",
+    (3, 4, 3, 3),
     dilations=[2, 2],
     strides=[2, 2],
     why="strides and dilations at once",
@@ -19,6 +19,7 @@ one(
 one("channels that do not fit", "Conv", (4, 2, 3, 3), why="does not fit 3 channels")
 one("a negative pad", "Conv", (4, 3, 3, 3), pads=[-1, 0, 0, 0], why="pads must be four integers from 0")
 one("of one axis", "MaxPool", kernel_shape=[3], x=(2, 3, 9), why="has an input with 3 axes; images have 4")
+one("of one axis", "AveragePool", kernel_shape=[3], strides=[2], x=(2, 3, 9), why="has an input with 3 axes")
 one("dilations", "MaxPool", kernel_shape=[2, 2], dilations=[2, 2], why="it has dilations")
 one("over the examples", "Flatten", axis=2, why="mixes the examples' axis")
 one("examples", "Slice", starts=[1], ends=[2], opset=9, why="mixes the examples' axis")
@@ -28,8 +29,25 @@ one("examples", "ArgMax", axis=0, why="goes over the examples")
 one("examples", "Softmax", axis=0, why="over the examples")
 one("", "Hardmax", x=(3, 5), why="no function that has a gradient")
 one("in training", "BatchNormalization", *moments(3), opset=15, training_mode=1, why="evaluation mode")
-one("edge", "Pad", ints(0, 0, 1, 2, 0, 0, 2, 3), mode="edge", why="mode is 'edge'")
-one("wrapped", "Pad", ints(0, 0, 1, 2, 0, 0, 2, 3), mode="wrap", opset=19, why="mode is 'wrap'")
+for operator, arguments, attributes in (
+    ("Softmax", (), {"axis": 7}),
+    ("Concat", (), {"axis": 4}),
+    ("ReduceMean", (), {"axes": [2, 4]}),
+    ("Gather", (ints(0),), {"axis": -5}),
+    ("Unsqueeze", (ints(9),), {}),
+    ("Squeeze", (ints(-6),), {}),
+    ("ArgMax", (), {"axis": 4}),
+):
+    one("of an axis that is not there", operator, *arguments, why=r"axis -?\d of \d", **attributes)
+one("beyond the end", "Gather", ints(1, 3), axis=1, why="takes entries 1 to 3 of 3")
+graph(
+    "GatherND beyond the end",
+    "t = Transpose <perm = [1, 0, 2, 3]> (x) y = GatherND (t, i)",
+    constants={"i": np.array([[-4]])},
+    why="takes entries -4 to -4 of 3",
+)
+one("of fewer", "Split", ints(1, 1), axis=1, why="do not make 3")
+one("examples", "GatherND", np.array([[0], [1]]), why="mixes the examples' axis")
 one(
     "cut out",
     "Resize",
@@ -50,7 +68,26 @@ one(
     why="antialias",
 )
 one("three bounds", "Clip", floats(1, 2, 3), why="min holds 3 numbers")
-graph("shape of the batch", "s = Shape (x) z = ConstantOfShape (s) y = Add (x, z)", why="shape is not known")
+graph(
+    "the batch as a number",
+    "s = Shape (x) f = Cast <to = 1> (s) n = Gather <axis = 0> (f, i) y = Mul (x, n)",
+    constants={"i": np.array(0)},
+    why="computes with a size that is not known",
+)
+graph(
+    "a branch by the batch",
+    "s = Shape (x) n = Gather <axis = 0> (s, z) c = Greater (n, i) "
+    "y = If (c) <then_branch = t () => (float p) { p = Relu (x) }, "
+    "else_branch = e () => (float q) { q = Abs (x) }>",
+    constants={"i": np.array(5), "z": np.array(0)},
+    why="operator If",
+)
+graph(
+    "the batch along another axis",
+    "s = Shape (x) r = Gather <axis = 0> (s, i) z = ConstantOfShape (r) y = MatMul (x, z)",
+    constants={"i": ints(3, 0)},
+    why="shape is not known",
+)
 graph("examples first", "t = Transpose <perm = [1, 0, 2, 3]> (x) y = Relu (t)", why="examples")
 graph("examples merged", "y = Reshape (x, s)", constants={"s": ints(-1, 7)}, why="mixes the examples' axis")
 graph("a result that is no image's", "s = Shape (x) y = Cast <to = 1> (s)", why="does not depend on an input")

@@ -45,9 +45,8 @@ graph("CumSum", "y = CumSum (x, a)", constants={"a": np.array(2, np.int64)})
 
 # Shapes
 
-for axis in (0, 1, 2, 3, -1):
-    if axis:
-        graph(f"Concat {axis}", f"y = Concat <axis = {axis}> (x, z, x)", others={"z": IMAGES})
+for axis in (1, 2, 3, -1):
+    graph(f"Concat {axis}", f"y = Concat <axis = {axis}> (x, z, x)", others={"z": IMAGES})
 for opset in (9, 11):
     graph(
         "Split",
@@ -81,6 +80,8 @@ one("a value", "Pad", ints(0, 1, 1, 2, 0, 2, 3, 0), number(-1.5))
 one("axes", "Pad", ints(1, 2, 3, 0), None, ints(2, 3), opset=(18, 21))
 one("negative", "Pad", ints(0, 0, -1, 1, 0, 0, 0, -2))
 one("reflect", "Pad", ints(0, 0, 1, 2, 0, 0, 2, 3), mode="reflect")
+one("edge", "Pad", ints(0, 0, 1, 2, 0, 0, 2, 3), mode="edge")
+one("wrapped", "Pad", ints(0, 0, 1, 2, 0, 0, 2, 3), mode="wrap", opset=19)
 for opset in (9, 13, 14, 21):
     one("flat", "Reshape", ints(0, -1), opset=opset)
 one("merge places", "Reshape", ints(0, 3, -1))
@@ -290,3 +291,38 @@ for place in ("half_pixel", "pytorch_half_pixel"):
 one("axes", "Resize", None, None, ints(8, 9), mode="linear", axes=[2, 3], opset=18)
 one("cubic", "Resize", None, floats(1, 1, 2, 2), mode="cubic", cubic_coeff_a=-0.75)
 one("cubic smaller", "Resize", None, floats(1, 1, 0.6, 0.6), mode="cubic", cubic_coeff_a=-0.5)
+
+graph(
+    "ConstantOfShape for all examples",
+    "s = Shape (x) z = ConstantOfShape <value = float[1] {2.5}> (s) "
+    "j = Concat <axis = 1> (x, z) y = Mul (j, j)",
+)
+
+# Places
+
+one("of several axes", "Gather", np.array([[0, 5], [1, 1]]), x=(2, 6), axis=1)
+graph(
+    "GatherND of channels",
+    "t = Transpose <perm = [1, 0, 2, 3]> (x) g = GatherND (t, i) y = Transpose <perm = [1, 0, 2, 3]> (g)",
+    constants={"i": np.array([[2], [0], [1], [-1]])},
+)
+graph(
+    "GatherND of pixels",
+    "t = Transpose <perm = [2, 3, 0, 1]> (x) g = GatherND (t, i) y = Transpose <perm = [2, 3, 0, 1]> (g)",
+    constants={"i": np.array([[[0, 6], [4, 0]], [[2, 3], [-1, -2]], [[1, 1], [3, 5]]])},
+)
+
+# Truth
+
+graph(
+    "Cast to a truth",
+    "r = Relu (x) b = Cast <to = 9> (r) y = Where (b, x, z)",
+    constants={"z": np.array(-7, np.float32)},
+)
+graph(
+    "a branch by the shape",
+    "s = Shape (x) n = Gather <axis = 0> (s, i) c = Equal (n, i) "
+    "y = If (c) <then_branch = t () => (float p) { p = Hardmax (x) }, "
+    "else_branch = e () => (float q) { a = Sigmoid (x) q = Mul (a, x) }>",
+    constants={"i": np.array(1)},
+)

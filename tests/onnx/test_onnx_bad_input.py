@@ -64,14 +64,14 @@ class TestOperators:
     @pytest.mark.parametrize(
         "body",
         [
-            "y = If (c) <then_branch = t () => (float[N,3,4,4] p) { p = Identity (x) },"
+            "k = Greater (x, x) y = If (k) <then_branch = t () => (float[N,3,4,4] p) { p = Identity (x) },"
             "else_branch = e () => (float[N,3,4,4] q) { q = Relu (x) }>",
             "y = Loop (m, c, x) <body = b (int64 i, bool k, float[N,3,4,4] v) => (bool o, float[N,3,4,4] w)"
             "{ o = Identity (k) w = Relu (v) }>",
         ],
     )
     def test_control_flow(self, body, refused):
-        operator = body.split()[2]
+        operator = "Loop" if "Loop" in body else "If"
         made = weights(graph(body, opset=16), c=np.array(True), m=np.array(3, np.int64))
         message = refused(made)
         assert f"operator {operator}, nodes 'y'" in message and "without control flow" in message
@@ -155,7 +155,9 @@ class TestExternalData:
         (tmp_path / "weights.bin").unlink()
         assert "weights.bin" in refused(path.read_bytes())
 
-    @pytest.mark.parametrize("location", ["../secret.bin", "/etc/passwd", "inner/../../secret.bin", ""])
+    @pytest.mark.parametrize(
+        "location", ["../secret.bin", "/etc/passwd", "inner/../../secret.bin", "", "a\0b"]
+    )
     def test_outside(self, location, tmp_path, path, refused):
         self.model(tmp_path, location)
         (tmp_path.parent / "secret.bin").write_bytes(bytes(192))
@@ -169,6 +171,13 @@ class TestExternalData:
         (tmp_path / "weights.bin").unlink()
         (tmp_path / "weights.bin").symlink_to(secret)
         assert "beside the model" in refused(path.read_bytes())
+
+    def test_missing_data_of_an_attribute(self, refused):
+        made = graph("k = Constant () y = Conv (x, k)")
+        value = onnx.TensorProto(data_type=1, dims=[4, 3, 2, 2], data_location=onnx.TensorProto.EXTERNAL)
+        value.external_data.add(key="location", value="weights.bin")
+        made.graph.node[0].attribute.append(onnx.helper.make_attribute("value", value))
+        assert "'weights.bin' (1 arrays)" in refused(made)
 
     def test_too_short(self, tmp_path, path, refused):
         self.model(tmp_path)
@@ -223,6 +232,14 @@ class TestDamage:
         made = graph(RELU)
         made.graph.output[0].name = "nowhere"
         refused(made)
+
+    def test_a_value_that_two_make(self, refused):
+        assert "two of its nodes make 'a'" in refused(graph("a = Relu (x) a = Abs (x) y = Neg (a)"))
+
+    def test_a_node_without_output(self, refused):
+        made = graph("y = Relu (x)")
+        made.graph.node.add(op_type="Relu", input=["x"], name="lost")
+        assert "node 'lost', Relu, has no output" in refused(made)
 
     def test_nodes_in_a_circle(self, refused):
         made = graph("a = Add (x, y) y = Relu (a)")
@@ -333,6 +350,12 @@ class TestElsewhere:
         path.write_bytes(NETWORK)
         with pytest.raises(ValueError, match="load_onnx"):
             cx.keras.models.load_model(path)
+
+    @pytest.mark.parametrize("value", [None, 3, b"network.onnx", graph("y = Relu (x)")])
+    def test_what_is_no_path(self, value):
+        with pytest.raises(TypeError, match="`path` must be the path of an ONNX file.*Received: ") as caught:
+            cx.models.load_onnx(value)
+        assert len(str(caught.value)) < 120
 
     def test_without_the_package(self, path):
         path.write_bytes(graph(RELU).SerializeToString())

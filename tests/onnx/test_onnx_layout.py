@@ -9,6 +9,7 @@ import pytest
 
 import cnnexplain as cx
 from cnnexplain.keras import layers
+from cnnexplain.keras.tracing import trace
 
 onnx = pytest.importorskip("onnx")
 from onnx import numpy_helper, parser  # noqa: E402
@@ -236,3 +237,11 @@ class TestSizes:
         assert array_of([1, 2]).dtype == np.int64
         mixed = array_of([BATCH, 3])
         assert (mixed * 2).tolist() == [Unknown("batch", 2), 6]
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_normalizations_of_groups_move_nothing(groups, write):
+    body = f"g = GroupNormalization <num_groups = {groups}> (x, s, b) y = InstanceNormalization (g, s, b)"
+    path = write(body, "float[N,6,4,5] x", "float[N,6,4,5] y", opset=21, s=normal(6), b=normal(6))
+    program = trace(cx.models.load_onnx(path), training=False).program
+    assert "transpose" not in [operator for operator, *_ in program.nodes]

@@ -14,9 +14,9 @@ from ..layers import (
     MaxPooling2D,
     ReLU,
 )
-from . import imagenet_utils
 from .family import Request, application, pooled, predictions
 from .imagenet_utils import decode_predictions
+from .pixels import preprocess_caffe as preprocess_input
 
 _DEVIATION = 0.01
 
@@ -101,11 +101,6 @@ def AlexNet(x: Any, ask: Request) -> Any:
     x = convolved(x, 5, 256, 3, 1, padding="same", groups=2)
     x = MaxPooling2D(3, strides=2, name="pool5")(x)
     return classified(x, ask, bias=1)
-
-
-def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Pixels 0..255 RGB as BGR minus ImageNet's mean."""
-    return imagenet_utils.preprocess_input(x, data_format=data_format, mode="caffe")
 
 
 __all__ = ["AlexNet", "decode_predictions", "preprocess_input"]

@@ -16,11 +16,11 @@ from ..layers import (
 from ..models import Model, Sequential
 from ..saving.application_layers import LayerScale
 from .family import Request, build, named_like, needs_channels_last, pooled, predictions
-from .imagenet_utils import decode_predictions
+from .imagenet_utils import MEAN, STD, decode_predictions
+from .pixels import preprocess_none as preprocess_input
 
 _EPSILON = 1e-6
 _SCALE = 1e-6
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class _Variant(Protocol):
@@ -66,8 +66,8 @@ def _network(x: Any, ask: Request, normalized: bool, depths: tuple[int, ...], wi
     name = ask.name
     if normalized and x.shape[-1] == 3:
         x = Normalization(
-            mean=[255 * value for value in _MEAN],
-            variance=[(255 * value) ** 2 for value in _STD],
+            mean=[255 * value for value in MEAN],
+            variance=[(255 * value) ** 2 for value in STD],
             name=f"{name}_prestem_normalization",
         )(x)
     for stage, depth in enumerate(depths):
@@ -164,15 +164,6 @@ def ConvNeXtLarge(x: Any, ask: Request, normalized: bool) -> Any:
 def ConvNeXtXLarge(x: Any, ask: Request, normalized: bool) -> Any:
     """The network of 350,196,968 parameters. Arguments as for `ConvNeXtTiny`."""
     return _network(x, ask, normalized, (3, 3, 27, 3), 256)
-
-
-def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """The pixels as they are: the network itself normalizes them.
-
-    >>> preprocess_input([0.0, 255.0])
-    [0.0, 255.0]
-    """
-    return x
 
 
 __all__ = [

@@ -13,9 +13,9 @@ from ..layers import (
     MaxPooling2D,
     ZeroPadding2D,
 )
-from . import imagenet_utils
 from .family import Request, application, channel_axis, needs_channels_last, top
 from .imagenet_utils import decode_predictions
+from .pixels import preprocess_torch as preprocess_input
 
 _EPSILON = 1.001e-5
 _GROWTH = 32  # maps that a block adds
@@ -99,11 +99,6 @@ def DenseNet169(x: Any, ask: Request) -> Any:
 def DenseNet201(x: Any, ask: Request) -> Any:
     """The network of 20,242,984 parameters. Arguments as for `DenseNet121`."""
     return _densenet(x, ask, (6, 12, 48, 32))
-
-
-def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Pixels 0..255 RGB over 255, minus ImageNet's mean, over its standard deviation."""
-    return imagenet_utils.preprocess_input(x, data_format=data_format, mode="torch")
 
 
 __all__ = ["DenseNet121", "DenseNet169", "DenseNet201", "decode_predictions", "preprocess_input"]

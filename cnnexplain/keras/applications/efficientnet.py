@@ -22,12 +22,12 @@ from ..layers import (
     ZeroPadding2D,
 )
 from . import family, imagenet_utils
-from .imagenet_utils import decode_predictions
-from .mobile import is_imagenet, round_channels
-from .mobilenet_v3 import preprocess_input
+from .imagenet_utils import STD, decode_predictions
+from .mobile import round_channels
+from .pixels import preprocess_none as preprocess_input
 
 # kernel, stride of the first, channels, expansion, repeats
-_BLOCKS = (
+BLOCKS = (
     (3, 1, 16, 1, 1),
     (3, 2, 24, 6, 2),
     (5, 2, 40, 6, 2),
@@ -36,9 +36,8 @@ _BLOCKS = (
     (5, 2, 192, 6, 4),
     (3, 1, 320, 6, 1),
 )
-_STEM, _HEAD = 32, 1280
-_DROP = 0.2
-_STD = (0.229, 0.224, 0.225)
+STEM, HEAD = 32, 1280
+DROP = 0.2
 
 
 def convolution(filters: int, kernel: int, **settings: Any) -> Conv2D:
@@ -132,22 +131,22 @@ def _network(x: Any, ask: family.Request, width: float, depth: float, dropout: f
     axis = family.channel_axis()
     x = Rescaling(1.0 / 255.0)(x)
     x = Normalization(axis=axis)(x)
-    if is_imagenet(ask.weights):
+    if imagenet_utils.is_imagenet(ask.weights):
         # these weights were trained on (x - mean) / variance, and the layer divides by its root only
-        x = Rescaling([1.0 / math.sqrt(std) for std in _STD])(x)
-    x = unbiased(_strided(x, 3, "stem_conv_pad"), round_channels(_STEM * width), 3, 2, "stem_conv", "valid")
+        x = Rescaling([1.0 / math.sqrt(std) for std in STD])(x)
+    x = unbiased(_strided(x, 3, "stem_conv_pad"), round_channels(STEM * width), 3, 2, "stem_conv", "valid")
     x = normalized(x, "stem_bn", "stem_activation")
-    counts = [math.ceil(depth * repeats) for *_, repeats in _BLOCKS]
+    counts = [math.ceil(depth * repeats) for *_, repeats in BLOCKS]
     done = 0
-    for stage, (kernel, stride, channels, expansion, _) in enumerate(_BLOCKS, start=1):
+    for stage, (kernel, stride, channels, expansion, _) in enumerate(BLOCKS, start=1):
         filters = round_channels(channels * width)
         for place in range(counts[stage - 1]):
             label = f"block{stage}{chr(ord('a') + place)}_"
             squeezed = int(x.shape[axis] * 0.25)
-            drop = _DROP * done / sum(counts)
+            drop = DROP * done / sum(counts)
             x = _block(x, kernel, 1 if place else stride, filters, expansion, squeezed, drop, label)
             done += 1
-    return head(x, ask, round_channels(_HEAD * width), dropout)
+    return head(x, ask, round_channels(HEAD * width), dropout)
 
 
 @family.application("efficientnetb0", size=224, preprocess="none")

@@ -14,22 +14,11 @@ from ..layers import (
     ReLU,
     ZeroPadding2D,
 )
-from . import imagenet_utils
+from .efficientnet import BLOCKS, DROP, HEAD, STEM
 from .family import Request, application, channel_axis, pooled, predictions
 from .imagenet_utils import decode_predictions
+from .pixels import preprocess_lite as preprocess_input
 
-# kernel, stride of the first, channels, expansion, repeats
-_BLOCKS = (
-    (3, 1, 16, 1, 1),
-    (3, 2, 24, 6, 2),
-    (5, 2, 40, 6, 2),
-    (3, 2, 80, 6, 3),
-    (5, 1, 112, 6, 3),
-    (5, 2, 192, 6, 4),
-    (3, 1, 320, 6, 1),
-)
-_STEM, _HEAD = 32, 1280
-_DROPOUT = 0.2
 _EPSILON = 1e-3
 
 
@@ -108,36 +97,22 @@ def EfficientNetLite0(x: Any, ask: Request) -> Any:
     (None, 10)
     """
     x, padding = _padding(x, 3, 2, ask, "stem_conv")
-    x = Conv2D(_STEM, 3, strides=2, padding=padding, use_bias=False, name="stem_conv")(x)
+    x = Conv2D(STEM, 3, strides=2, padding=padding, use_bias=False, name="stem_conv")(x)
     x = _normalized(x, ask, "stem_bn", "stem_activation")
-    before, done, total = _STEM, 0, sum(repeats for *_, repeats in _BLOCKS)
-    for stage, (kernel, stride, filters, expansion, repeats) in enumerate(_BLOCKS, start=1):
+    before, done, total = STEM, 0, sum(repeats for *_, repeats in BLOCKS)
+    for stage, (kernel, stride, filters, expansion, repeats) in enumerate(BLOCKS, start=1):
         for place in range(repeats):
             label = f"block{stage}{chr(ord('a') + place)}_"
-            step, drop = stride if place == 0 else 1, _DROPOUT * done / total
+            step, drop = stride if place == 0 else 1, DROP * done / total
             x = _block(x, before, kernel, step, filters, expansion, drop, ask, label)
             before, done = filters, done + 1
-    x = _convolved(x, _HEAD, 1, "top_conv")
+    x = _convolved(x, HEAD, 1, "top_conv")
     x = _normalized(x, ask, "top_bn", "top_activation")
     if not ask.include_top:
         return pooled(x, ask)
     x = GlobalAveragePooling2D(name="avg_pool")(x)
-    x = Dropout(_DROPOUT, name="top_dropout")(x)
+    x = Dropout(DROP, name="top_dropout")(x)
     return predictions(x, ask)
-
-
-def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Pixels 0..255 RGB as (x - 127) / 128.
-
-    Args:
-        x: Array or tensor. A float array is changed in place, as by the other networks.
-        data_format: Of no effect.
-
-    >>> import numpy as np
-    >>> preprocess_input(np.array([[[[255.0, 127.0, 0.0]]]]))
-    array([[[[ 1.       ,  0.       , -0.9921875]]]])
-    """
-    return imagenet_utils.preprocess_input(x, data_format=data_format, mode="lite")
 
 
 __all__ = ["EfficientNetLite0", "decode_predictions", "preprocess_input"]

@@ -10,8 +10,9 @@ from .. import initializers
 from ..layers import Normalization, Rescaling
 from ..models import Model
 from . import family
-from .efficientnet import depthwise, excited, head, joined, normalized, preprocess_input, unbiased
-from .imagenet_utils import decode_predictions
+from .efficientnet import depthwise, excited, head, joined, normalized, unbiased
+from .imagenet_utils import MEAN, STD, decode_predictions
+from .pixels import preprocess_none as preprocess_input
 
 
 class _Stage(NamedTuple):
@@ -62,7 +63,6 @@ _STAGES = {
 _HEAD = 1280
 _DROP = _DROPOUT = 0.2
 _MOMENTUM = 0.9
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def _rounded(channels: float) -> int:
@@ -97,7 +97,7 @@ def _preprocessed(x: Any, kind: str) -> Any:
     axis = family.channel_axis()
     if kind == "b" and x.shape[axis] == 3:
         x = Rescaling(scale=1.0 / 255)(x)
-        return Normalization(mean=list(_MEAN), variance=[std**2 for std in _STD], axis=axis)(x)
+        return Normalization(mean=list(MEAN), variance=[std**2 for std in STD], axis=axis)(x)
     return Rescaling(scale=1.0 / 128.0, offset=-1)(x)
 
 

@@ -89,10 +89,11 @@ def application(
             classifier_activation: Any = "softmax",
             name: str = network,
         ) -> Model:
-            if not published and isinstance(weights, str) and weights == "imagenet":
+            if not published and imagenet_utils.is_imagenet(weights):
                 raise ValueError(
-                    f"There are no ImageNet weights of {body.__name__} in Keras's store. `weights` must be None "
-                    "(random initial weights) or the path of a file of weights. Received: weights='imagenet'"
+                    "`weights` must be None (random initial weights) or the path of a file of weights: "
+                    f"there are no ImageNet weights of {body.__name__} in Keras's store. Received: "
+                    "weights='imagenet'"
                 )
             ask = Request(
                 include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
@@ -151,17 +152,18 @@ def build(
     return pretrained.load(model, ask.weights, network, ask.include_top, ask.classes, mode)
 
 
-def channel_axis() -> int:
-    """The axis of the channels in a batch of maps."""
-    return 1 if config.image_data_format() == "channels_first" else 3
+def channel_axis(last: int = 3) -> int:
+    """The axis of the channels in a batch of maps; the last one is 3, or -1 where Keras's network says so."""
+    return 1 if config.image_data_format() == "channels_first" else last
 
 
 def needs_channels_last(family: str) -> None:
     """Refuses channels first, as Keras does for some families."""
     if config.image_data_format() == "channels_first":
         raise ValueError(
-            f"{family} does not support the `channels_first` image data format. Switch to `channels_last` "
-            "with keras.config.set_image_data_format('channels_last')"
+            f"The channels of {family}'s maps must be the last axis, as in Keras: call "
+            "keras.config.set_image_data_format('channels_last'). Received: "
+            "image_data_format='channels_first'"
         )
 
 

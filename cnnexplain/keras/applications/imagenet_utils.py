@@ -14,9 +14,8 @@ from ..convert import as_real
 from ..layers import Input
 from ..nodes import Symbol
 
-_CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red
-_TORCH_MEAN = (0.485, 0.456, 0.406)
-_TORCH_STD = (0.229, 0.224, 0.225)
+CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red of 0..255
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # red, green, blue of 0..1
 
 
 def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe") -> Any:
@@ -51,7 +50,7 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
 
 
 def _statistics(mode: str) -> tuple[tuple, tuple | None]:
-    return (_CAFFE_MEAN, None) if mode == "caffe" else (_TORCH_MEAN, _TORCH_STD)
+    return (CAFFE_MEAN, None) if mode == "caffe" else (MEAN, STD)
 
 
 def _preprocess_array(x: np.ndarray, data_format: str, mode: str) -> np.ndarray:
@@ -96,6 +95,11 @@ def _preprocess_tensor(x: Any, data_format: str, mode: str) -> Any:
     return x if std is None else x / _core.tensor(np.asarray(std, x.dtype.name).reshape(shape))
 
 
+def is_imagenet(weights: Any) -> bool:
+    """Whether ImageNet's weights are asked for."""
+    return isinstance(weights, str) and weights == "imagenet"
+
+
 def obtain_input_shape(
     input_shape: Any, default_size: int, min_size: int, data_format: str, require_flatten: bool, weights: Any
 ) -> tuple:
@@ -111,18 +115,17 @@ def obtain_input_shape(
         raise ValueError(
             f"`input_shape` must be a tuple of three integers. Received: input_shape={input_shape}"
         )
-    if require_flatten and weights == "imagenet" and shape != usual:
+    if require_flatten and is_imagenet(weights) and shape != usual:
         raise ValueError(
-            "When setting `include_top=True` and loading `imagenet` weights, `input_shape` should be "
+            "`input_shape` must be that of ImageNet's weights with their classifier (`include_top=True`), "
             f"{usual}. Received: input_shape={input_shape}"
         )
     channels, sides = (shape[0], shape[1:]) if first else (shape[2], shape[:2])
-    if channels != 3 and weights == "imagenet":
+    if channels != 3 and is_imagenet(weights):
         raise ValueError(f"The input must have 3 channels; Received: input_shape={input_shape}")
     if channels not in (1, 3):
         warnings.warn(
-            f"This model usually expects 1 or 3 input channels. However, it was passed {channels}. Received: "
-            f"input_shape={input_shape}",
+            f"Images usually have 1 or 3 channels, not {channels}. Received: input_shape={input_shape}",
             stacklevel=2,
         )
     if any(side is not None and side < min_size for side in sides):
@@ -131,8 +134,7 @@ def obtain_input_shape(
         )
     if require_flatten and None in shape:
         raise ValueError(
-            "If `include_top` is True, you should specify a static `input_shape`. Received: "
-            f"input_shape={input_shape}"
+            f"`input_shape` must have no None with `include_top=True`. Received: input_shape={input_shape}"
         )
     return shape
 
@@ -157,8 +159,7 @@ def check_activation(classifier_activation: Any, weights: Any) -> None:
     """Refuses a classifier activation that the weights were not trained for."""
     if weights is not None and classifier_activation not in (None, "softmax"):
         raise ValueError(
-            "Only `None` and `softmax` activations are allowed for the `classifier_activation` argument "
-            "when using pretrained weights, with `include_top=True`; Received: "
+            "`classifier_activation` must be None or 'softmax' with trained weights. Received: "
             f"classifier_activation={classifier_activation}"
         )
 
@@ -208,8 +209,8 @@ def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple[str, str, An
     shape = tuple(getattr(preds, "shape", ()))
     if len(shape) != 2 or shape[1] != 1000:
         raise ValueError(
-            "`decode_predictions` expects a batch of predictions (i.e. a 2D array of shape (samples, 1000)). "
-            f"Received array with shape: {shape}"
+            "`preds` must be the probabilities of ImageNet's 1,000 classes, of shape (n, 1000). Received: an "
+            f"array of shape {shape}"
         )
     if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:
         raise ValueError(f"`top` must be a positive integer. Received: top={top!r}")

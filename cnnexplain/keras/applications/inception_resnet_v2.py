@@ -8,7 +8,8 @@ from ..layers import Activation, Conv2D
 from ..saving.application_layers import CustomScaleLayer
 from .family import Request, application, channel_axis, top
 from .imagenet_utils import decode_predictions
-from .inception_v3 import Branch, branch, convolved, joined, mixed, preprocess_input, reduced, stem
+from .inception_v3 import Branch, branch, convolved, joined, mixed, reduced, stem
+from .pixels import preprocess_tf as preprocess_input
 
 # kind of block: its branches, the scale of what it adds, how many there are
 _BLOCK35: list[Branch] = [[(32, 1)], [(32, 1), (32, 3)], [(32, 1), (48, 3), (64, 3)]]

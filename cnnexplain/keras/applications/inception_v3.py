@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..layers import Activation, AveragePooling2D, BatchNormalization, Concatenate, Conv2D, MaxPooling2D
-from . import imagenet_utils
 from .family import Request, application, channel_axis, top
 from .imagenet_utils import decode_predictions
+from .pixels import preprocess_tf as preprocess_input
 
 Branch = list[tuple[int, Any]]  # filters and kernel of one convolution after the other
 
@@ -104,11 +104,6 @@ def InceptionV3(x: Any, ask: Request) -> Any:
         average = AveragePooling2D(3, strides=1, padding="same")(x)
         x = joined([*ends, convolved(average, 192, 1)], f"mixed{9 + number}")
     return top(x, ask, named=False)
-
-
-def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Pixels 0..255 RGB as x / 127.5 - 1."""
-    return imagenet_utils.preprocess_input(x, data_format=data_format, mode="tf")
 
 
 __all__ = ["InceptionV3", "decode_predictions", "preprocess_input"]

@@ -11,11 +11,6 @@ from ..nodes import Symbol
 from . import imagenet_utils
 
 
-def is_imagenet(weights: Any) -> bool:
-    """Whether Keras's own file of weights is asked for."""
-    return isinstance(weights, str) and weights == "imagenet"
-
-
 def known_sides(shape: Any) -> tuple:
     """Height and width in a shape without the batch axis."""
     shape = tuple(shape)
@@ -40,7 +35,7 @@ def image_side(
         input_shape, size, 32, config.image_data_format(), include_top, weights
     )
     rows, columns = known_sides(shape)
-    if is_imagenet(weights) and (rows != columns or rows not in sides):
+    if imagenet_utils.is_imagenet(weights) and (rows != columns or rows not in sides):
         warnings.warn(
             f"There are no ImageNet weights for images of {rows} x {columns} pixels, only for squares of "
             f"{', '.join(map(str, sides))}: those for 224 x 224 are loaded.",
@@ -52,10 +47,10 @@ def image_side(
 
 def check_width(alpha: Any, widths: Collection[float], weights: Any) -> None:
     """Refuses a width that ImageNet's weights do not exist for."""
-    if is_imagenet(weights) and alpha not in widths:
+    if imagenet_utils.is_imagenet(weights) and alpha not in widths:
         raise ValueError(
-            f"If imagenet weights are being loaded, `alpha` must be one of {', '.join(map(str, widths))}. "
-            f"Received: alpha={alpha}"
+            f"`alpha` must be one of {', '.join(map(str, widths))} with ImageNet's weights. Received: "
+            f"alpha={alpha}"
         )
 
 
@@ -70,11 +65,6 @@ def check_tensor(input_tensor: Any, input_shape: Any) -> None:
             "`input_shape` must be the shape of `input_tensor`. Received: "
             f"input_shape={input_shape}, input_tensor.shape={tuple(input_tensor.shape)}"
         )
-
-
-def channel_axis() -> int:
-    """The axis of the channels, counted from the end if it is the last one."""
-    return 1 if config.image_data_format() == "channels_first" else -1
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:

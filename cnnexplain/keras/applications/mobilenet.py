@@ -18,7 +18,8 @@ from ..layers import (
 from ..models import Model
 from . import family, imagenet_utils
 from .imagenet_utils import decode_predictions
-from .mobile import channel_axis, check_width, image_side, is_imagenet
+from .mobile import check_width, image_side
+from .pixels import preprocess_tf as preprocess_input
 
 # channels and stride of each depthwise block
 _BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
@@ -27,7 +28,7 @@ _WIDTHS = {0.25: "2_5", 0.5: "5_0", 0.75: "7_5", 1.0: "1_0"}
 
 
 def _normalized(x: Any, name: str) -> Any:
-    x = BatchNormalization(axis=channel_axis(), name=f"{name}_bn")(x)
+    x = BatchNormalization(axis=family.channel_axis(-1), name=f"{name}_bn")(x)
     return ReLU(6.0, name=f"{name}_relu")(x)
 
 
@@ -109,9 +110,9 @@ def MobileNet(
     """
     size, side = image_side(input_shape, input_shape, _SIDES, include_top, weights)
     check_width(alpha, _WIDTHS, weights)
-    if is_imagenet(weights) and depth_multiplier != 1:
+    if imagenet_utils.is_imagenet(weights) and depth_multiplier != 1:
         raise ValueError(
-            "If imagenet weights are being loaded, `depth_multiplier` must be 1. Received: "
+            "`depth_multiplier` must be 1 with ImageNet's weights. Received: "
             f"depth_multiplier={depth_multiplier}"
         )
     ask = family.Request(
@@ -131,11 +132,6 @@ def MobileNet(
         size=size,
         preprocess="tf",
     )
-
-
-def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Pixels 0..255 as x / 127.5 - 1."""
-    return imagenet_utils.preprocess_input(x, data_format=data_format, mode="tf")
 
 
 __all__ = ["MobileNet", "decode_predictions", "preprocess_input"]

@@ -16,8 +16,8 @@ from ..layers import (
 from ..models import Model
 from . import family, imagenet_utils
 from .imagenet_utils import decode_predictions
-from .mobile import channel_axis, check_tensor, check_width, image_side, round_channels
-from .mobilenet import preprocess_input
+from .mobile import check_tensor, check_width, image_side, round_channels
+from .pixels import preprocess_tf as preprocess_input
 
 # channels, stride of the first, repeats; all but the very first widen sixfold inside
 _STAGES = ((16, 1, 1), (24, 2, 2), (32, 2, 3), (64, 2, 4), (96, 1, 3), (160, 2, 3), (320, 1, 1))
@@ -33,7 +33,7 @@ class _Builder:
         self.epsilon = 1e-3 if arithmetic.epsilon is None else arithmetic.epsilon
 
     def normalized(self, x: Any, name: str, activation: str | None = None) -> Any:
-        axis = channel_axis()
+        axis = family.channel_axis(-1)
         x = BatchNormalization(axis=axis, epsilon=self.epsilon, momentum=0.999, name=name)(x)
         return x if activation is None else ReLU(6.0, name=activation)(x)
 
@@ -49,7 +49,7 @@ class _Builder:
 
     def block(self, x: Any, filters: int, stride: int, place: int) -> Any:
         """Wide 1x1, depthwise, narrow 1x1 without activation; the input is added where it fits."""
-        around, before = x, x.shape[channel_axis()]
+        around, before = x, x.shape[family.channel_axis(-1)]
         label = f"block_{place}_" if place else "expanded_conv_"
         if place:
             x = self.narrow(x, 6 * before, f"{label}expand")

@@ -23,7 +23,8 @@ from ..models import Model
 from ..nodes import Symbol
 from . import family, imagenet_utils
 from .imagenet_utils import decode_predictions
-from .mobile import channel_axis, check_tensor, is_imagenet, round_channels
+from .mobile import check_tensor, round_channels
+from .pixels import preprocess_none as preprocess_input
 
 
 class _Block(NamedTuple):
@@ -70,7 +71,7 @@ def _activated(x: Any, swish: bool) -> Any:
 
 
 def _normalized(x: Any, name: str) -> Any:
-    return BatchNormalization(axis=channel_axis(), epsilon=1e-3, momentum=0.999, name=name)(x)
+    return BatchNormalization(axis=family.channel_axis(-1), epsilon=1e-3, momentum=0.999, name=name)(x)
 
 
 def _convolved(x: Any, filters: int, name: str, norm: str) -> Any:
@@ -90,7 +91,7 @@ def _excited(x: Any, channels: int, label: str) -> Any:
 
 
 def _inverted(x: Any, block: _Block, channels: int, place: int) -> Any:
-    around, before = x, x.shape[channel_axis()]
+    around, before = x, x.shape[family.channel_axis(-1)]
     wide, kernel = round_channels(before * block.expansion), 5 if block.large else 3
     label = f"expanded_conv_{place}_" if place else "expanded_conv_"
     if place:
@@ -132,7 +133,7 @@ def _network(x: Any, ask: family.Request, settings: _Settings) -> Any:
     for place, block in enumerate(settings.blocks):
         made = block if swish else _plain(block)
         x = _inverted(x, made, round_channels(block.channels * alpha), place)
-    x = _convolved(x, round_channels(x.shape[channel_axis()] * 6), "conv_1", "conv_1_bn")
+    x = _convolved(x, round_channels(x.shape[family.channel_axis(-1)] * 6), "conv_1", "conv_1_bn")
     x = _activated(x, swish)
     if not ask.include_top:
         return family.pooled(x, ask)
@@ -185,10 +186,10 @@ def _application(kind: str, blocks: tuple[_Block, ...], last: int) -> Callable[[
             name: str = described.__name__,
         ) -> Model:
             check_tensor(input_tensor, input_shape)
-            if is_imagenet(weights) and alpha not in ((1.0,) if minimalistic else (0.75, 1.0)):
+            if imagenet_utils.is_imagenet(weights) and alpha not in ((1.0,) if minimalistic else (0.75, 1.0)):
                 raise ValueError(
-                    "If imagenet weights are being loaded, `alpha` must be 0.75 or 1.0, and 1.0 if "
-                    f"minimalistic. Received: alpha={alpha}, minimalistic={minimalistic}"
+                    "`alpha` must be 0.75 or 1.0 with ImageNet's weights, and 1.0 if minimalistic. Received: "
+                    f"alpha={alpha}, minimalistic={minimalistic}"
                 )
             if input_shape is None and isinstance(input_tensor, Symbol):
                 input_shape = tuple(input_tensor.shape)[1:]
@@ -250,11 +251,6 @@ def MobileNetV3Small() -> None:
 @_application("large", _LARGE, 1280)
 def MobileNetV3Large() -> None:
     """The network of 5,507,432 parameters. Arguments as for `MobileNetV3Small`."""
-
-
-def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """The same pixels 0..255: the network scales them itself."""
-    return x
 
 
 __all__ = ["MobileNetV3Large", "MobileNetV3Small", "decode_predictions", "preprocess_input"]

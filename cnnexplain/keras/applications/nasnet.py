@@ -22,6 +22,7 @@ from ..models import Model
 from . import imagenet_utils
 from .family import Request, build, needs_channels_last, pooled, predictions
 from .imagenet_utils import decode_predictions
+from .pixels import preprocess_tf as preprocess_input
 
 
 def _normalized(x: Any, name: str) -> Any:
@@ -225,11 +226,6 @@ def NASNetLarge(
         include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name
     )
     return _nasnet("nasnet_large", 331, ask, stem=96, blocks=6, last=4032, through=False)
-
-
-def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Pixels 0..255 as x / 127.5 - 1."""
-    return imagenet_utils.preprocess_input(x, data_format=data_format, mode="tf")
 
 
 __all__ = ["NASNetLarge", "NASNetMobile", "decode_predictions", "preprocess_input"]

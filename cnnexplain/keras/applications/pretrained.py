@@ -13,7 +13,7 @@ from ..saving import container, legacy, origin
 from ..saving.building import blank_weights
 from . import torch_weights
 from .arithmetic import KERAS, PYTORCH, Arithmetic
-from .imagenet_utils import class_names
+from .imagenet_utils import class_names, is_imagenet
 from .keras_files import keras_file
 
 _LARGEST = 1 << 32  # weights of a network
@@ -55,7 +55,7 @@ def arithmetic(network: str, weights: Any) -> Arithmetic:
     Raises:
         ValueError: Weights of PyTorch of a network that they are not read into.
     """
-    if weights is None or (isinstance(weights, str) and weights == "imagenet"):
+    if weights is None or is_imagenet(weights):
         return KERAS
     if torch_weights.holds_weights(weights):
         return torch_weights.arithmetic(network, weights)
@@ -73,7 +73,7 @@ def load(
     """Puts the asked weights into a new model; it knows its preprocessing, and with weights its classes."""
     if weights is None:
         return describe(model, False, classes, preprocess)
-    if isinstance(weights, str) and weights == "imagenet":
+    if is_imagenet(weights):
         weights = lite0_file() if network == "efficientnet_lite0" else keras_file(network, include_top)
     describe(model, include_top, classes, preprocess)
     _fill(model, weights, network)
@@ -121,11 +121,11 @@ def check(weights: Any, include_top: bool, classes: int) -> None:
     """Refuses weights that cannot be had."""
     if weights is None:
         return
-    if isinstance(weights, str) and weights == "imagenet":
+    if is_imagenet(weights):
         if include_top and classes != 1000:
             raise ValueError(
-                "If using `weights='imagenet'` with `include_top=True`, `classes` should be 1000. Received: "
-                f"classes={classes}"
+                "`classes` must be 1000 with ImageNet's weights and their classifier (`include_top=True`). "
+                f"Received: classes={classes}"
             )
         return
     if not isinstance(weights, (str, os.PathLike)) or not os.path.exists(weights):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..layers import Activation, Add, BatchNormalization, Conv2D, MaxPooling2D, ZeroPadding2D
-from . import imagenet_utils
 from .family import Request, application, channel_axis, top
 from .imagenet_utils import decode_predictions
+from .pixels import preprocess_caffe as preprocess_input
 
 _EPSILON = 1.001e-5
 
@@ -87,11 +87,6 @@ def ResNet101(x: Any, ask: Request) -> Any:
 def ResNet152(x: Any, ask: Request) -> Any:
     """The network of 60,419,944 parameters. Arguments as for `ResNet50`."""
     return _resnet(x, ask, (3, 8, 36, 3))
-
-
-def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Pixels 0..255 RGB as BGR minus ImageNet's mean."""
-    return imagenet_utils.preprocess_input(x, data_format=data_format, mode="caffe")
 
 
 __all__ = ["ResNet50", "ResNet101", "ResNet152", "decode_predictions", "preprocess_input"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..layers import Activation, Add, BatchNormalization, Conv2D, MaxPooling2D, ZeroPadding2D
-from . import imagenet_utils
 from .family import Request, application, channel_axis, top
 from .imagenet_utils import decode_predictions
+from .pixels import preprocess_tf as preprocess_input
 
 
 def _activated(x: Any, name: str) -> Any:
@@ -77,11 +77,6 @@ def ResNet101V2(x: Any, ask: Request) -> Any:
 def ResNet152V2(x: Any, ask: Request) -> Any:
     """The network of 60,380,648 parameters. Arguments as for `ResNet50V2`."""
     return _resnet(x, ask, (3, 8, 36, 3))
-
-
-def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Pixels 0..255 RGB as x / 127.5 - 1."""
-    return imagenet_utils.preprocess_input(x, data_format=data_format, mode="tf")
 
 
 __all__ = ["ResNet50V2", "ResNet101V2", "ResNet152V2", "decode_predictions", "preprocess_input"]

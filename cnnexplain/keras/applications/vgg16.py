@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..layers import Conv2D, Dense, Flatten, MaxPooling2D
-from . import imagenet_utils
 from .family import Request, application, pooled, predictions
 from .imagenet_utils import decode_predictions
+from .pixels import preprocess_caffe as preprocess_input
 
 
 def vgg(x: Any, ask: Request, counts: tuple[int, int, int, int, int]) -> Any:
@@ -50,11 +50,6 @@ def VGG16(x: Any, ask: Request) -> Any:
     Paper: Very Deep Convolutional Networks for Large-Scale Image Recognition, arXiv:1409.1556.
     """
     return vgg(x, ask, (2, 2, 3, 3, 3))
-
-
-def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Pixels 0..255 RGB as BGR minus ImageNet's mean."""
-    return imagenet_utils.preprocess_input(x, data_format=data_format, mode="caffe")
 
 
 __all__ = ["VGG16", "decode_predictions", "preprocess_input"]

@@ -6,7 +6,8 @@ from typing import Any
 
 from .family import Request, application
 from .imagenet_utils import decode_predictions
-from .vgg16 import preprocess_input, vgg
+from .pixels import preprocess_caffe as preprocess_input
+from .vgg16 import vgg
 
 
 @application("vgg19")

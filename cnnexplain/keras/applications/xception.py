@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..layers import Activation, BatchNormalization, Conv2D, MaxPooling2D, SeparableConv2D, add
-from . import imagenet_utils
 from .family import Request, application, channel_axis, top
 from .imagenet_utils import decode_predictions
+from .pixels import preprocess_tf as preprocess_input
 
 
 def _normalized(x: Any, name: str | None = None) -> Any:
-    return BatchNormalization(axis=-1 if channel_axis() == 3 else 1, name=name)(x)
+    return BatchNormalization(axis=channel_axis(-1), name=name)(x)
 
 
 def _convolved(x: Any, filters: int, stride: int, name: str) -> Any:
@@ -71,11 +71,6 @@ def Xception(x: Any, ask: Request) -> Any:
         name = f"block14_sepconv{place}"
         x = Activation("relu", name=f"{name}_act")(_separable(x, filters, name))
     return top(x, ask, named=False)
-
-
-def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Pixels 0..255 RGB as x / 127.5 - 1."""
-    return imagenet_utils.preprocess_input(x, data_format=data_format, mode="tf")
 
 
 __all__ = ["Xception", "decode_predictions", "preprocess_input"]

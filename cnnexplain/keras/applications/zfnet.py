@@ -7,8 +7,9 @@ from typing import Any
 
 from .. import constraints
 from ..layers import LocalResponseNormalization, MaxPooling2D, ZeroPadding2D
-from .alexnet import classified, convolved, decode_predictions, preprocess_input
+from .alexnet import classified, convolved, decode_predictions
 from .family import Request, application, channel_axis
+from .pixels import preprocess_caffe as preprocess_input
 
 _RADIUS = 0.1  # the largest root mean square of a filter's weights
 

@@ -87,25 +87,28 @@ class GroupNormalization(Layer):
         x = real_input(inputs, self.dtype)
         rank = len(x.shape)
         axis, size = self.axis % rank, x.shape[self.axis]
-        order = [0, axis, *(k for k in range(1, rank) if k != axis)]  # (n, channels, ...)
-        x = _core.transpose(x, perm=order)
-        grouped = _core.reshape(x, shape=[-2, self.groups, -1])
-        mean = _core.reduce_mean(grouped, axis=[2], keepdims=True)
-        variance = _core.reduce_mean(_core.squared_difference(grouped, mean), axis=[2], keepdims=True)
-        inverse = _core.rsqrt(variance + self.epsilon)
         share = size // self.groups
-        shape = [-2, size, *[1] * (rank - 2)]
+        ones = [1] * (rank - 2)
+        if axis == rank - 1:
+            order, grouped, wide = None, [-2, -1, self.groups, share], [-2, *ones, size]
+        else:  # (n, channels, ...)
+            order = [0, axis, *(k for k in range(1, rank) if k != axis)]
+            x = _core.transpose(x, perm=order)
+            grouped, wide = [-2, 1, self.groups, -1], [-2, size, *ones]
+        parts = _core.reshape(x, shape=grouped)
+        mean = _core.reduce_mean(parts, axis=[1, 3], keepdims=True)
+        variance = _core.reduce_mean(_core.squared_difference(parts, mean), axis=[1, 3], keepdims=True)
+        inverse = _core.rsqrt(variance + self.epsilon)
 
         def spread(statistic: Any) -> Any:
-            wide = _core.tile(statistic, multiples=[1, 1, share])
-            return _core.reshape(wide, shape=shape)
+            return _core.reshape(_core.tile(statistic, multiples=[1, 1, 1, share]), shape=wide)
 
         y = (x - spread(mean)) * spread(inverse)
         if self.gamma is not None:
-            y = y * _core.reshape(self.gamma, shape=[1, *shape[1:]])
+            y = y * _core.reshape(self.gamma, shape=[1, *wide[1:]])
         if self.beta is not None:
-            y = y + _core.reshape(self.beta, shape=[1, *shape[1:]])
-        return _core.transpose(y, perm=[order.index(k) for k in range(rank)])
+            y = y + _core.reshape(self.beta, shape=[1, *wide[1:]])
+        return y if order is None else _core.transpose(y, perm=[order.index(k) for k in range(rank)])
 
 
 class RMSNormalization(Layer):

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from . import building, container, origin, weights
+from . import building, container, notes, origin, weights
 from .serialization import custom_object_scope, serialize_keras_object, sharing
 
 CONFIG, METADATA, NOTES = "config.json", "metadata.json", "assets/cnnexplain.json"
 HDF5, NPZ = "model.weights.h5", "model.weights.npz"
-_TABLES = ("facts", "layer_aliases")  # notes that are dicts
 _IN_MEMORY = 1 << 27  # bytes of weights that are put together in memory before they are written
 
 
@@ -48,7 +47,7 @@ def load_model(
                 if model.optimizer is not None and model.optimizer.built:
                     with container.reading(path):
                         weights.load_optimizer(root, model.optimizer)
-        _apply_notes(model, notes_of(archive))
+        notes.apply(model, notes_of(archive))
     return model
 
 
@@ -118,9 +117,7 @@ def read_npz(file: Any, where: Any) -> dict[str, dict[str, np.ndarray]]:
 
 def notes_of(archive: container.Archive) -> dict:
     """What this package wrote beside Keras's members: class_names, preprocess and facts."""
-    if NOTES not in archive:
-        return {}
-    found = archive.json(NOTES)
+    found = archive.json(NOTES) if NOTES in archive else {}
     return found if isinstance(found, dict) else {}
 
 
@@ -128,30 +125,6 @@ def read_notes(path: Any) -> dict:
     """The notes of an archive, without the model."""
     with container.Archive(os.fspath(path)) as archive:
         return notes_of(archive)
-
-
-def _apply_notes(model: Any, notes: dict) -> None:
-    names = notes.get("class_names")
-    if isinstance(names, list) and all(isinstance(name, str) for name in names):
-        model.class_names = tuple(names)
-    if isinstance(notes.get("preprocess"), str):
-        model.preprocess = notes["preprocess"]
-    for name in _TABLES:
-        if isinstance(notes.get(name), dict):
-            setattr(model, name, notes[name])
-
-
-def _notes(model: Any) -> dict:
-    found: dict[str, Any] = {}
-    names = getattr(model, "class_names", None)
-    if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
-        found["class_names"] = list(names)
-    if isinstance(getattr(model, "preprocess", None), str):
-        found["preprocess"] = model.preprocess
-    for name in _TABLES:
-        if isinstance(getattr(model, name, None), dict):
-            found[name] = getattr(model, name)
-    return found
 
 
 # Writing
@@ -171,9 +144,9 @@ def describe(model: Any, include_optimizer: bool = True) -> dict[str, str]:
         METADATA: json.dumps({"keras_version": __version__, "date_saved": date, "writer": "cnnexplain"}),
         CONFIG: json.dumps(config),
     }
-    notes = _notes(model)
-    if notes:
-        members[NOTES] = json.dumps(notes, indent=1)
+    known = notes.of(model)
+    if known:
+        members[NOTES] = json.dumps(known, indent=1)
     return members
 
 

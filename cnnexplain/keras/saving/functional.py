@@ -129,6 +129,14 @@ def _name_step(symbol: Any, name: str) -> None:
         Step(symbol.maker).name = name
 
 
+def _said(layer: Any, argument: str, value: Any) -> bool:
+    """Did the call name this argument? Keras also notes a `training` that is only the default of the layer's
+    `call`, and lets the model decide: Dropout drops in `fit`, RandomFlip flips nothing in `predict`."""
+    if argument != "training" or isinstance(layer, dict):
+        return True
+    return value is not type(layer)._call_spec.training_default
+
+
 def _refers(value: Any) -> bool:
     """Is there a symbol of the model in it?"""
     if _is_tensor(value):
@@ -190,7 +198,9 @@ def functional_from_config(cls: type, config: dict) -> Any:
                 continue
             with located(name):
                 args = [restore(value) for value in node["args"]]
-                kwargs = {key: restore(value) for key, value in node["kwargs"].items()}
+                kwargs = {
+                    key: restore(value) for key, value in node["kwargs"].items() if _said(layer, key, value)
+                }
                 result = (
                     operations.call(layer, args, kwargs)
                     if isinstance(layer, dict)

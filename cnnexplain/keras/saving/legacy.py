@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import attributes, building, container, legacy_config, legacy_training, origin
+from . import attributes, building, container, legacy_config, legacy_training, notes, origin
 from .container import FileContentError
 from .legacy_graph import safe_name
 from .serialization import custom_object_scope, serialize_keras_object
@@ -24,6 +24,7 @@ _TURNED = ("Conv1D", "Conv2D", "Conv2DTranspose", "Conv1DTranspose")
 # Where the optimizer's variables are written: with its own group "optimizer_weights" Keras 3 reads an
 # optimizer that cannot train, without that group a fresh one.
 _OPTIMIZER = "cnnexplain_optimizer"
+_NOTES = "cnnexplain"
 _OLD_VARIABLES = {"depthwise_kernel": "kernel"}
 
 
@@ -67,6 +68,9 @@ def load(
             plan.into(model).by_order(names_first=True).carry_out(where, fresh=True)
         if compile and "training_config" in file.attrs:
             _compile(model, file, where)
+    with container.reading(where):
+        if _NOTES in file.attrs:
+            notes.apply(model, _json(file, _NOTES))
     return model
 
 
@@ -367,6 +371,9 @@ def save(model: Any, file: Any, include_optimizer: bool = True) -> None:
     training = legacy_training.training_config(model) if include_optimizer else None
     if training is not None:
         file.attrs["training_config"] = json.dumps(training)
+    known = notes.of(model)
+    if known:
+        file.attrs[_NOTES] = json.dumps(known)
     save_weights(model, file.create_group("model_weights"))
     if training is not None and model.optimizer.built:
         legacy_training.save_optimizer(model.optimizer, file.create_group(_OPTIMIZER))
