@@ -149,7 +149,8 @@ def _unsqueeze(node: Node, x: np.ndarray, axes: Any = None) -> np.ndarray:
 
 @fold("Reshape")
 def _reshape(node: Node, x: np.ndarray, shape: Any = None) -> np.ndarray:
-    sizes = [int(s) for s in (node.attribute("shape") if shape is None else shape)]
+    given = list(node.attribute("shape") if shape is None else shape)
+    sizes = [int(size) for size in (_for_all(given) if x.shape[:1] == (1,) else given)]
     if not node.attribute("allowzero", 0):
         sizes = [x.shape[place] if size == 0 else size for place, size in enumerate(sizes)]
     return x.reshape(sizes)

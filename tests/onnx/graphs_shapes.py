@@ -295,7 +295,7 @@ one("cubic smaller", "Resize", None, floats(1, 1, 0.6, 0.6), mode="cubic", cubic
 graph(
     "ConstantOfShape for all examples",
     "s = Shape (x) z = ConstantOfShape <value = float[1] {2.5}> (s) "
-    "j = Concat <axis = 1> (x, z) y = Mul (j, j)",
+    "r = Reshape (z, s) j = Concat <axis = 1> (x, r) y = Mul (j, j)",
 )
 
 # Places
