@@ -137,6 +137,14 @@ const char *cx_isa_name(cx_isa isa);
  */
 cx_code cx_start(const char *isa, cx_err *err);
 
+/* ---- core/precision.c ---- */
+/* fast: any algorithm within 1e-6 of |x| conv |w|; strict: none that rounds more than sums of at most 128 terms. A node
+ * keeps what was set when its shapes were inferred, because its scratch and its forms depend on it. */
+typedef enum { CX_FAST, CX_STRICT } cx_precision;
+void cx_set_precision(cx_precision p);
+cx_precision cx_get_precision(void); /* held by this thread, or else as set */
+void cx_hold_precision(int p);       /* for this thread: a node's; -1: no longer */
+
 /* ---- ops ---- */
 /* What an op is to an interpreter other than forward and backward (LRP, the deconvnet). */
 typedef enum { CX_LINEAR, CX_GATE, CX_ROUTE, CX_SUM, CX_VIEW, CX_OTHER } cx_kind;
@@ -262,6 +270,7 @@ struct cx_node {
     int64_t attr[CX_ATTR_WORDS];
     int in[CX_INS], out[CX_OUTS]; /* slots; CX_ABSENT */
     int threads;                  /* what infer planned scratch for */
+    cx_precision precision;
     size_t scratch, scratch_back;
     cx_block *host;  /* the host's callable */
     cx_block *state; /* what the host's forward left for its backward; one per call */

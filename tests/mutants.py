@@ -122,6 +122,39 @@ MUTANTS = [
     ),
     ("program/derivative.c", "dout[0] = in[SEED],", "dout[0] = made[0],", "cumprod"),
     ("program/backward.c", "if (cx_derived(n))", "if (0)", "tests/test_second_derivatives.py"),
+    # kept forms of weights
+    ("core/forms.c", "cx_forms_forget(cx_block_forms(b));", "(void)b;", "tests/test_forms.py"),
+    ("py/train.c", "cx_written(v->block);", "", "tests/test_forms.py"),
+    # Winograd
+    ("kernels/winograd.inc", "#define A 0.625", "#define A 1.0", "tests/test_winograd.py"),
+    (
+        "kernels/winograd.inc",
+        "#define OF_B (1 / (2 * BB",
+        "#define OF_B (1.00001 / (2 * BB",
+        "tests/test_winograd.py",
+    ),
+    ("kernels/winograd.inc", "u[3] = g[2];", "u[3] = g[1];", "tests/test_winograd.py"),
+    ("kernels/tiling.c", "there = r >= 0 &&", "there = r > 0 &&", "tests/test_winograd.py"),
+    ("kernels/winograd.c", "(j->bias ? first : at)", "first", "tests/test_winograd.py"),
+    (
+        "kernels/winograd.c",
+        "least(j->g.size, width - p.column)",
+        "least(j->g.size, height - p.row)",
+        "tests/test_winograd.py",
+    ),
+    (
+        "kernels/winograd.inc",
+        "u[0] = g[0], u[5] = g[3];",
+        "u[0] = g[0], u[5] = g[2];",
+        "tests/test_winograd.py",
+    ),
+    (
+        "kernels/winograd_kernel.c",
+        ".base = j->first ? sums : NULL,",
+        ".base = NULL,",
+        "tests/test_winograd.py",
+    ),
+    ("kernels/winograd_kernel.c", "there = row < height", "there = row <= height", "tests/test_winograd.py"),
     # the rest
     ("ops/activation.c", "return x < 0 ? x + (REAL)SELU_FLOOR", "return x < 0 ? x", "selu"),
     ("ops/softmax.c", "REAL sum = T(row_sum)(dy, k, step);", "REAL sum = 1;", "log_softmax"),

@@ -28,11 +28,8 @@ void cx_conv_input_form(const cx_conv *c, cx_form *f);
 void cx_conv_input_make(const cx_conv *c, const void *w, void *form);
 /* dw (+)= from x and dy: always the same partial sums */
 void cx_conv_kernel(const cx_conv *c, const void *x, const void *dy, bool add, void *dw, void *scratch);
-size_t cx_conv_kernel_scratch(const cx_conv *c, int *threads);
-/* What a form depends on beside the values of w. direction: 0 the output, 1 the input */
-void cx_conv_key(const cx_conv *c, int direction, bool blas, cx_form *f);
-
-/* One group for each channel of x, `filters` outputs each. */
+size_t cx_conv_kernel_scratch(const cx_conv *c,
+                              int *threads); /* One group for each channel of x, `filters` outputs each. */
 void cx_depthwise_output(const cx_conv *c, const void *x, const void *w, const void *base, bool bias, void *y,
                          void *scratch);
 size_t cx_depthwise_output_scratch(const cx_conv *c, int *threads);
@@ -64,8 +61,10 @@ static inline int64_t cx_axis_span(const cx_axis *a) /* what the taps of one out
     return (a->taps - 1) * a->at_step + 1;
 }
 
+typedef enum { CX_DIRECT, CX_WINOGRAD2, CX_WINOGRAD4 } cx_algorithm; /* F(2x2, 3x3), F(4x4, 3x3) */
 typedef struct {
     const cx_kernels *k;
+    cx_algorithm algorithm;
     cx_axis axis[2];
     int64_t images, groups, inner, outer; /* inner: channels of x in a group; outer: of y */
     int64_t kernel_width;
@@ -77,8 +76,27 @@ cx_correlation cx_correlation_input(const cx_conv *c, int64_t phase_h, int64_t p
 void cx_correlate(const cx_correlation *c, const void *x, const void *w, const void *form, const void *base, bool bias,
                   void *y, void *scratch);
 size_t cx_correlate_scratch(const cx_correlation *c, int *threads);
+/* What a form depends on beside the values of w; r: the correlation, of phase 0, that computes the output or the input.
+ */
+void cx_correlate_key(const cx_conv *c, const cx_correlation *r, cx_form *f);
 size_t cx_correlate_form(const cx_correlation *c); /* bytes */
 void cx_correlate_make(const cx_correlation *c, const void *w, void *form);
+/* The same by each algorithm; cx_correlate takes the one that c names. */
+cx_algorithm cx_choose(const cx_correlation *c);
+void cx_direct_run(const cx_correlation *c, const void *x, const void *w, const void *form, const void *base, bool bias,
+                   void *y, void *scratch);
+size_t cx_direct_scratch(const cx_correlation *c, int *threads);
+size_t cx_direct_form(const cx_correlation *c);
+void cx_direct_make(const cx_correlation *c, const void *w, void *form);
+void cx_winograd_run(const cx_correlation *c, const void *x, const void *w, const void *form, const void *base,
+                     bool bias, void *y, void *scratch);
+size_t cx_winograd_scratch(const cx_correlation *c, int *threads);
+size_t cx_winograd_form(const cx_correlation *c);
+void cx_winograd_make(const cx_correlation *c, const void *w, void *form);
+/* The kernel gradient through tiles, where cx_choose_kernel says so; c: the correlation of the output. */
+bool cx_choose_kernel(const cx_correlation *c);
+void cx_winograd_kernel(const cx_correlation *c, const void *x, const void *dy, bool add, void *dw, void *scratch);
+size_t cx_winograd_kernel_scratch(const cx_correlation *c, int *threads);
 
 /* How the A side of a block of outputs lies in memory. flat: the pixels of A, and those of C, are evenly spaced, also
  * from row to row. copy: a copy with the padding in it, or patches: of what each pixel sees; else x is read in place.

@@ -154,7 +154,7 @@ static void run_units(void *context, int64_t begin, int64_t end, int worker)
     }
 }
 
-size_t cx_correlate_scratch(const cx_correlation *c, int *threads)
+size_t cx_direct_scratch(const cx_correlation *c, int *threads)
 {
     job j = job_of(c);
     int64_t parts = (units(&j) + grain(&j) - 1) / grain(&j);
@@ -168,8 +168,8 @@ static void pack(const job *j, const void *w, void *packed)
     cx_parallel(j->c->groups * j->panels, 1 + (64 << 10) / (2 * j->c->k->lanes * j->l.depth + 1), pack_panels, &p);
 }
 
-void cx_correlate(const cx_correlation *c, const void *x, const void *w, const void *form, const void *base, bool bias,
-                  void *y, void *scratch)
+void cx_direct_run(const cx_correlation *c, const void *x, const void *w, const void *form, const void *base, bool bias,
+                   void *y, void *scratch)
 {
     job j = job_of(c);
     cx_stretch *stretch = scratch;
@@ -183,13 +183,13 @@ void cx_correlate(const cx_correlation *c, const void *x, const void *w, const v
     cx_parallel(units(&j), grain(&j), run_units, &j);
 }
 
-size_t cx_correlate_form(const cx_correlation *c)
+size_t cx_direct_form(const cx_correlation *c)
 {
     const job j = job_of(c);
     return packed_size(&j);
 }
 
-void cx_correlate_make(const cx_correlation *c, const void *w, void *form)
+void cx_direct_make(const cx_correlation *c, const void *w, void *form)
 {
     const job j = job_of(c);
     pack(&j, w, form);

@@ -37,7 +37,7 @@ static job job_of(const cx_gemm *g)
     }
     j.panels = cx_panels(j.k, g->columns);
     j.deep = g->turn_b ? TURNED_DEEP : DEEP;
-    j.thin = g->rows == 1 && !g->turn_a && !g->turn_b;
+    j.thin = g->rows == 1 && !g->turn_a && (!g->turn_b || j.k->thin_turned);
     j.row_blocks = (g->rows + TALL - 1) / TALL;
     if (j.thin) {
         j.group = THIN_COLUMNS;
@@ -93,6 +93,11 @@ static void thin_unit(const job *j, const product *o, int64_t group, char *mine)
     const int64_t first = group * j->group, n = g->columns - first < j->group ? g->columns - first : j->group;
     cx_stretch *s = (cx_stretch *)mine;
     int64_t open = 0, count = cx_stretch_end(s, cx_stretch_on(s, 0, &open, 0, o->inner, 1, CX_CHAIN));
+    if (g->turn_b) {
+        k->thin_turned(s, count, o->a, cx_at(k, o->b, first * g->ldb), g->ldb, n, cx_at(k, o->c, first),
+                       o->base ? cx_at(k, o->base, first) : NULL);
+        return;
+    }
     k->thin(s, count, o->a, cx_at(k, o->b, first), g->ldb, n, mine + j->stretches, cx_at(k, o->c, first),
             o->base ? cx_at(k, o->base, first) : NULL);
 }

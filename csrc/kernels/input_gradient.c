@@ -176,7 +176,7 @@ void cx_conv_input_form(const cx_conv *c, cx_form *f)
         for (int64_t j = 0; j < c->stride[1]; j++) {
             const cx_correlation r = cx_correlation_input(c, i, j);
             f->size += cx_correlate_form(&r);
-            if (!i && !j) cx_conv_key(c, 1, r.blas, f);
+            if (!i && !j) cx_correlate_key(c, &r, f);
         }
 }
 

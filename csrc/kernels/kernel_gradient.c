@@ -200,6 +200,7 @@ static void run_units(void *context, int64_t begin, int64_t end, int worker)
 size_t cx_conv_kernel_scratch(const cx_conv *c, int *threads)
 {
     job j = job_of(c);
+    if (cx_choose_kernel(&j.c)) return cx_winograd_kernel_scratch(&j.c, threads);
     int64_t parts = (units_of(&j) + grain(&j) - 1) / grain(&j);
     if (parts < *threads) *threads = parts > 1 ? (int)parts : 1;
     return partial_size(&j) + cx_times((size_t)*threads, j.worker_size);
@@ -209,6 +210,10 @@ void cx_conv_kernel(const cx_conv *c, const void *x, const void *dy, bool add, v
 {
     job j = job_of(c);
     if (!j.count) return;
+    if (cx_choose_kernel(&j.c)) {
+        cx_winograd_kernel(&j.c, x, dy, add, dw, scratch);
+        return;
+    }
     if (!j.blocks || !j.l.depth) {
         if (!add) memset(dw, 0, (size_t)(j.count * j.c.k->width));
         return;

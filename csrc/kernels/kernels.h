@@ -10,6 +10,7 @@
 
 enum {
     CX_MOST_ROWS = 14,       /* of a tile */
+    CX_MOST_LANES = 16,      /* floats of a vector */
     CX_CHAIN = 128,          /* most terms added one by one; chains are added up in C */
     CX_L2 = 512 << 10,       /* bytes of A that a block may take: caches report nonsense on virtual machines */
     CX_GRAIN_FLOP = 1 << 21, /* work that a second worker must have to pay */
@@ -42,6 +43,31 @@ typedef struct {
     int64_t taps, pixels, channels, stored, ldx, ldy, ldbase;
 } cx_depthwise_row;
 
+/* One tile of Winograd's convolution, `channels` of it. Pixel (i, j) is at pixel[i * side + j], or, where pixel is
+ * NULL, at x + i * row + j * column. v: whole vectors, frequencies `step` apart. */
+typedef struct {
+    const float *const *pixel;
+    const float *x;
+    float *v;
+    int64_t row, column, channels, step;
+} cx_winograd_input;
+/* y = base + the transform of m: rows x columns of the tile exist. */
+typedef struct {
+    const float *m, *base;
+    float *y;
+    int64_t row, column, base_row, base_column, rows, columns, channels, step;
+} cx_winograd_output;
+typedef struct {
+    void (*input)(const cx_winograd_input *t);
+    void (*output)(const cx_winograd_output *t);
+    /* n elements of each of nine taps, `tap` apart, to n of each frequency; n is whole vectors */
+    void (*kernel)(const float *w, int64_t tap, int64_t n, float *u, int64_t step);
+    /* Of the kernel gradient F(3x3, 4x4), NULL for F(2x2, 3x3): a tile of dy, its 4 x 4 pixels behind `pixel`, to the
+     * frequencies; n elements of each frequency to n of each tap */
+    void (*spread)(const cx_winograd_input *t);
+    void (*gather)(const float *m, int64_t step, int64_t n, float *w, int64_t tap);
+} cx_winograd;
+
 typedef struct {
     int width, lanes, rows;                  /* bytes of an element, elements of a vector, most rows */
     cx_tile_fn *along[2][CX_MOST_ROWS + 1];  /* [vectors - 1][rows]; A's inner dimension is contiguous */
@@ -49,9 +75,13 @@ typedef struct {
     /* One row of A against n columns of B in place; sum (n) is scratch. The arithmetic is that of a tile. */
     void (*thin)(const cx_stretch *stretch, int64_t stretches, const void *a, const void *b, int64_t ldb, int64_t n,
                  void *sum, void *c, const void *base);
+    /* The same with B stored transposed, every stretch a chain; NULL: a tile must do. */
+    void (*thin_turned)(const cx_stretch *stretch, int64_t stretches, const void *a, const void *b, int64_t ldb,
+                        int64_t n, void *c, const void *base);
     void (*depthwise)(const cx_depthwise_row *r);
     /* w[t] += sum over pixels of x[at[t] + pixel * ldx] * y[pixel * ldy]: here w is written */
     void (*depthwise_kernel)(const cx_depthwise_row *r, void *w);
+    const cx_winograd *winograd; /* F(2x2, 3x3) and F(4x4, 3x3); NULL for double */
 } cx_kernels;
 const cx_kernels *cx_kernels_of(cx_dtype dtype); /* of the chosen ISA */
 

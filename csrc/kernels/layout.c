@@ -74,7 +74,8 @@ cx_correlation cx_correlation_output(const cx_conv *c, bool blas)
                         .inner = c->channels,
                         .outer = c->filters,
                         .kernel_width = c->size[1]};
-    r.blas = blas && may_use_blas(&r);
+    r.algorithm = cx_choose(&r);
+    r.blas = blas && !r.algorithm && may_use_blas(&r);
     if (!r.blas) flatten(&r);
     return r;
 }
@@ -89,7 +90,8 @@ cx_correlation cx_correlation_input(const cx_conv *c, int64_t phase_h, int64_t p
                         .outer = c->channels,
                         .kernel_width = c->size[1],
                         .turned = true};
-    r.blas = may_use_blas(&r);
+    r.algorithm = cx_choose(&r);
+    r.blas = !r.algorithm && may_use_blas(&r);
     if (!r.blas) flatten(&r);
     return r;
 }

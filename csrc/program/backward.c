@@ -139,13 +139,13 @@ static void deliver(const cx_value *to, const cx_value *from, cx_mode mode)
 static void run_kernel(const cx_program *p, const cx_node *n, cx_value *in, const cx_value *out, const cx_value *dout,
                        const cx_value *din, const cx_mode *mode, void *scratch, const cx_rule *rule)
 {
-    cx_set_team(n->threads);
+    cx_enter(n);
     cx_block *form = mode[0] == CX_SKIP ? NULL : cx_prepare(n, in, out, true);
     cx_kernel(true);
     n->op->backward[cx_kernel_dtype(p, n) == CX_F64](n->attr, in, out, dout, din, mode, scratch, rule);
     cx_kernel(false);
     cx_drop(form);
-    cx_set_team(0);
+    cx_leave();
 }
 
 /* A gradient that overwrites cannot also add: under that rule it goes to a buffer of its own first. */

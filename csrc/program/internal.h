@@ -16,6 +16,15 @@ size_t cx_place(cx_span *span, int *order, int n);
 cx_code cx_compute(cx_program *p, const bool *want, const cx_host *host, cx_err *err);
 void cx_gather(const cx_program *p, const int *slot, int n, cx_value *value);
 cx_code cx_poll(const cx_host *host, cx_err *err);
+/* This thread is about to run n's kernel; or is done with it. */
+static inline void cx_enter(const cx_node *n)
+{
+    cx_set_team(n->threads), cx_hold_precision((int)n->precision);
+}
+static inline void cx_leave(void)
+{
+    cx_set_team(0), cx_hold_precision(-1);
+}
 /* Puts the form that n's kernel wants into in, makes it if it is worth it. Returns what holds it until the kernel is
  * done, or NULL. */
 cx_block *cx_prepare(const cx_node *n, cx_value *in, const cx_value *out, bool back);

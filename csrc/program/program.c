@@ -75,7 +75,11 @@ static cx_code infer(const cx_program *p, cx_node *n, cx_plan *plan, cx_err *err
     }
     if (check_inputs(n->op, in, err)) return err->code;
     plan->threads = cx_threads(), plan->scratch = plan->scratch_back = 0;
-    if (n->op->infer(n->attr, in, plan, err)) return err->code;
+    n->precision = cx_get_precision();
+    cx_hold_precision((int)n->precision);
+    cx_code code = n->op->infer(n->attr, in, plan, err);
+    cx_hold_precision(-1);
+    if (code) return code;
     n->threads = plan->threads, n->scratch = plan->scratch, n->scratch_back = plan->scratch_back;
     return CX_OK;
 }

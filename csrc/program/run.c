@@ -101,13 +101,13 @@ static cx_code run_node(cx_program *p, cx_node *n, cx_value *in, const cx_value 
         if (!host || !host->forward) return cx_fail(err, CX_EVALUE, "%s needs a host", n->op->name);
         return host->forward(host->self, n, in, out, p->slot[n->out[0]].tracked, err);
     }
-    cx_set_team(n->threads);
+    cx_enter(n);
     cx_block *form = cx_prepare(n, in, out, false);
     cx_kernel(true);
     n->op->forward[cx_kernel_dtype(p, n)](n->attr, in, out, scratch);
     cx_kernel(false);
     cx_drop(form);
-    cx_set_team(0);
+    cx_leave();
     return CX_OK;
 }
 

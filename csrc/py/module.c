@@ -115,6 +115,19 @@ static PyObject *get_threads(PyObject *m, PyObject *unused)
     (void)m, (void)unused;
     return PyLong_FromLong(cx_threads());
 }
+static PyObject *set_precision(PyObject *m, PyObject *o)
+{
+    const int p = choose("precision", "fast strict", o);
+    (void)m;
+    if (p < 0) return NULL;
+    cx_set_precision((cx_precision)p);
+    Py_RETURN_NONE;
+}
+static PyObject *get_precision(PyObject *m, PyObject *unused)
+{
+    (void)m, (void)unused;
+    return PyUnicode_FromString(cx_get_precision() == CX_STRICT ? "strict" : "fast");
+}
 static PyObject *isa(PyObject *m, PyObject *unused)
 {
     (void)m, (void)unused;
@@ -263,6 +276,8 @@ static PyMethodDef functions[] = {
      "True, and these symbols are read instead of the Variables. Returns the flag before."},
     {"set_threads", set_threads, METH_O, "Most threads for one call; 0: all CPUs that this process may use."},
     {"get_threads", get_threads, METH_NOARGS, "Most threads for one call."},
+    {"set_precision", set_precision, METH_O, "\"fast\", or \"strict\": no algorithm that rounds more."},
+    {"get_precision", get_precision, METH_NOARGS, "\"fast\" or \"strict\"."},
     {"isa", isa, METH_NOARGS, "Instruction set of the kernels: portable, avx2 or avx512."},
     {"blas", blas, METH_NOARGS, "The BLAS library that serves where no tuned kernel does, or none."},
     {"faults", faults, METH_NOARGS, "Allocations made inside kernels so far; must be 0."},

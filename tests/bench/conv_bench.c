@@ -1,6 +1,6 @@
-/* GFLOP/s of convolutions by layer and direction. Build with the core, csrc/kernels and csrc/ops (see test_c.py); run
- * with a number of threads, an ISA and a set of layers: conv_bench [threads [isa
- * [lecture|vgg|pointwise|first|depthwise|dense]]] */
+/* GFLOP/s of convolutions by layer and direction, with the kernel's form kept as in later calls of a model. Build with
+ * the core, csrc/kernels and csrc/ops (see test_c.py); run with a number of threads, an ISA, a set of layers and a
+ * precision: conv_bench [threads [isa [lecture|vgg|pointwise|first|depthwise|dense [strict]]]] */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "../c/ops.h"
 #include <time.h>
@@ -72,6 +72,14 @@ static double best(op_call *c, int direction, int rounds, char *scratch)
 {
     static const cx_rule truth;
     double least = 1e9;
+    cx_form form = {0};
+    cx_block *made = NULL;
+    if (c->op->form && direction < 2) c->op->form(c->attr, c->in, c->out, direction, &form);
+    if (form.size) {
+        made = cx_block_new(form.size);
+        c->op->make(c->attr, c->in, c->out, direction, cx_block_data(made));
+    }
+    c->in[1].form = made ? cx_block_data(made) : NULL;
     for (int r = 0; r < rounds; r++) {
         cx_mode mode[CX_INS] = {CX_SKIP};
         if (direction) mode[direction - 1] = CX_WRITE;
@@ -85,6 +93,7 @@ static double best(op_call *c, int direction, int rounds, char *scratch)
         if (t < least) least = t;
     }
     cx_set_team(0);
+    cx_drop(made);
     return least;
 }
 
@@ -107,6 +116,7 @@ int main(int argc, char **argv)
     double total[4] = {0};
     if (cx_start(argc > 2 ? argv[2] : NULL, &err)) return puts(err.msg), 1;
     cx_set_threads(argc > 1 ? atoi(argv[1]) : 0);
+    if (argc > 4) cx_set_precision(CX_STRICT);
     printf("%d threads, %s: milliseconds (GFLOP/s) of output, input gradient, kernel gradient, bias gradient\n",
            cx_threads(), cx_isa_name(cx_get_isa()));
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {

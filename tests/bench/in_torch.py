@@ -263,7 +263,7 @@ def train_step(model: Any, x: np.ndarray, layer: str, memory_format: torch.memor
         loss = criterion(network(image), labels)
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return loss.item()
 
     return run
 

@@ -8,8 +8,14 @@ typedef struct {
     int64_t n, in[2], c, out[2], f, size[2], groups, stride[2], dilation[2], before[2];
 } plain_shape;
 typedef struct {
-    double *y, *dx, *dk, *weight; /* weight: |x| conv |w| */
+    double *y, *dx, *dk, *weight, *weight_back; /* |x| conv |w|, and the same of dy */
 } plain_result;
+static inline double plain_largest(const double *x, int64_t n)
+{
+    double most = 0;
+    for (int64_t i = 0; i < n; i++) most = x[i] > most ? x[i] : most;
+    return most;
+}
 
 static inline void conv_plain(const plain_shape *s, const cx_value *x, const cx_value *k, const cx_value *dy,
                               plain_result *r)
@@ -34,6 +40,7 @@ static inline void conv_plain(const plain_shape *s, const cx_value *x, const cx_
                                     if (r->y) r->y[Y] += get(x, X) * get(k, K);
                                     if (r->weight) r->weight[Y] += fabs(get(x, X) * get(k, K));
                                     if (r->dx) r->dx[X] += get(dy, Y) * get(k, K);
+                                    if (r->weight_back) r->weight_back[X] += fabs(get(dy, Y) * get(k, K));
                                     if (r->dk) r->dk[K] += get(dy, Y) * get(x, X);
                                 }
                     }

@@ -288,7 +288,9 @@ def test_ctrl_c_in_one_long_step(method):
         import os, signal, threading, time
         signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
         import numpy as np
+        import cnnexplain
         from cnnexplain import keras
+        cnnexplain.set_precision("strict")  # a step of seconds: direct convolutions
         c = dict(padding="same", activation="relu")
         model = keras.Sequential([keras.Input((64, 64, 8)),
             *(keras.layers.Conv2D(24, 3, **c) for _ in range(8)),
