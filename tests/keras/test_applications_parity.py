@@ -45,9 +45,7 @@ def test_signature(name, theirs):
 
 
 @pytest.mark.parametrize("mode", ["channels_last", "channels_first"])
-@pytest.mark.parametrize(
-    "name", [n for n, a in applications.APPLICATIONS.items() if a.in_keras and not a.long]
-)
+@pytest.mark.parametrize("name", [n for n, a in applications.APPLICATIONS.items() if a.in_keras])
 def test_preprocess_input(name, mode, theirs):
     module = applications.APPLICATIONS[name].module
     shape = (2, 5, 4, 3) if mode == "channels_last" else (2, 3, 5, 4)
