@@ -64,7 +64,8 @@ def test_made_at_the_second_call_and_never_again():
     assert counts == (0, FORMS, 0, 0)
     assert all(np.array_equal(results[0], other) for other in results[1:])
     counts, results = zip(*(made_by(lambda: gradient(model, IMAGES)) for _ in range(4)), strict=True)
-    assert counts[0] == 0 and counts[1] >= 2 and counts[2:] == (0, 0)
+    # three channels are less than half of a wide vector: their gradient goes another way, without a form
+    assert counts == (0, 3 if _core.isa() == "portable" else 2, 0, 0)
     assert all(np.array_equal(results[0], other) for other in results[1:])
     bytes_kept = _core.forms()[1]
     kernels = [w for w in model.get_weights() if w.ndim > 1]

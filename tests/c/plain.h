@@ -8,7 +8,8 @@ typedef struct {
     int64_t n, in[2], c, out[2], f, size[2], groups, stride[2], dilation[2], before[2];
 } plain_shape;
 typedef struct {
-    double *y, *dx, *dk, *weight, *weight_back; /* |x| conv |w|, and the same of dy */
+    double *y, *dx, *dk;
+    double *y_weight, *dx_weight, *dk_weight; /* the same of absolute values: what rounding is relative to */
 } plain_result;
 static inline double plain_largest(const double *x, int64_t n)
 {
@@ -38,10 +39,11 @@ static inline void conv_plain(const plain_shape *s, const cx_value *x, const cx_
                                     const int64_t Y =
                                         ((n * s->out[0] + i) * s->out[1] + j) * s->groups * s->f + g * s->f + f;
                                     if (r->y) r->y[Y] += get(x, X) * get(k, K);
-                                    if (r->weight) r->weight[Y] += fabs(get(x, X) * get(k, K));
+                                    if (r->y_weight) r->y_weight[Y] += fabs(get(x, X) * get(k, K));
                                     if (r->dx) r->dx[X] += get(dy, Y) * get(k, K);
-                                    if (r->weight_back) r->weight_back[X] += fabs(get(dy, Y) * get(k, K));
+                                    if (r->dx_weight) r->dx_weight[X] += fabs(get(dy, Y) * get(k, K));
                                     if (r->dk) r->dk[K] += get(dy, Y) * get(x, X);
+                                    if (r->dk_weight) r->dk_weight[K] += fabs(get(dy, Y) * get(x, X));
                                 }
                     }
 }

@@ -287,7 +287,11 @@ def _kind_of(path: str) -> str:
     for magic, reason in _OTHERS:
         if start.startswith(magic):
             raise container.refuse(path, reason)
-    raise container.refuse(path, f"it is damaged or something else. Readable are {_FORMATS}")
+    raise container.refuse(
+        path,
+        f"it is damaged or something else. Readable are {_FORMATS}, weights of PyTorch and safetensors "
+        "(`weights=` of an application) and ONNX (`cnnexplain.models.load_onnx`)",
+    )
 
 
 def _kind_of_zip(path: str) -> str:
