@@ -106,7 +106,11 @@ class Program:
     def __call__(self, *inputs: ArrayLike) -> tuple[Any, ...]: ...
     def __contains__(self, tensor: Any) -> bool: ...
     def run(
-        self, feeds: Sequence[tuple[Any, ArrayLike]], fetches: Sequence[Any], track: bool = True
+        self,
+        feeds: Sequence[tuple[Any, ArrayLike]],
+        fetches: Sequence[Any],
+        track: bool = True,
+        stays: bool = False,
     ) -> Instance: ...
     def train_step(
         self,
@@ -208,6 +212,12 @@ def explain_cam(
 ) -> npt.NDArray[Any]: ...
 def explain_grad_cam(
     activations: ArrayLike, gradients: ArrayLike, size: tuple[int, int] | None, method: str, /
+) -> npt.NDArray[Any]: ...
+def explain_channel_weights(
+    activations: ArrayLike, gradients: ArrayLike, weighing: str, epsilon: float, /
+) -> npt.NDArray[Any]: ...
+def explain_product_map(
+    activations: ArrayLike, gradients: ArrayLike, rectify: bool, /
 ) -> npt.NDArray[Any]: ...
 def explain_saliency(gradients: ArrayLike, maximum: bool, /) -> npt.NDArray[Any]: ...
 def explain_to_uint8(maps: ArrayLike, /) -> npt.NDArray[np.uint8]: ...
@@ -471,6 +481,16 @@ def projective_transform(
     fill_mode: str = "constant",
     fill_value: float = 0.0,
     size: Integers = (0, 0),
+) -> Any: ...
+def patch(
+    x0: ArrayLike,
+    x1: ArrayLike,
+    x2: ArrayLike | None = None,
+    x3: ArrayLike | None = None,
+    /,
+    *,
+    size: Integers,
+    fill: float = 0.0,
 ) -> Any: ...
 def random_uniform(
     x0: ArrayLike,

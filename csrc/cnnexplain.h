@@ -107,6 +107,7 @@ void cx_written(cx_block *b);       /* whoever writes a lasting block in place s
 /* The kept form, held for the caller, or NULL. *make: it is worth making, and cx_form_keep takes it. */
 cx_block *cx_form_find(cx_block *b, const cx_form *f, bool *make);
 void cx_form_keep(cx_block *b, const cx_form *f, cx_block *data);
+void cx_form_at_once(bool yes);    /* in this thread the first request is worth it: the values are said to stay */
 void cx_form_budget(size_t bytes); /* most that all forms may take */
 size_t cx_form_bytes(void);
 int64_t cx_forms_made(void); /* so far, for tests */
@@ -193,6 +194,17 @@ typedef struct cx_node cx_node;
 typedef void cx_forward_fn(const void *attr, const cx_value *in, const cx_value *out, void *scratch);
 typedef void cx_backward_fn(const void *attr, const cx_value *in, const cx_value *out, const cx_value *dout,
                             const cx_value *din, const cx_mode *mode, void *scratch, const cx_rule *rule);
+/* What becomes of a kernel's sums on their way to memory, in this order and in the sums' own precision: times scale
+ * plus shift; plus an array; 0 unless the gate's element lies between 0 and limit; kept between low and high, where NaN
+ * stays NaN; times rate. All zero, or NULL where a pointer is taken: the sums as they are. */
+typedef struct {
+    const void *scale, *shift, *rate; /* a number for each element of y's last dimension; NULL: 1, 0, 1 */
+    const void *plus;                 /* an array like y, or y itself */
+    const void *gate;                 /* an array like y: what the ReLU before y has put out */
+    double limit;                     /* INFINITY, or the ReLU's greatest value */
+    bool clamp;
+    double low, high;
+} cx_finish;
 #define CX_IN(k) (1u << (k))
 #define CX_OUT(k) (256u << (k))
 #define CX_EVERY_IN 255u
@@ -224,6 +236,19 @@ typedef struct cx_op {
     int formed;
     void (*form)(const void *attr, const cx_value *in, const cx_value *out, bool back, cx_form *f);
     void (*make)(const void *attr, const cx_value *in, const cx_value *out, bool back, void *form);
+    /* Optional: forward, and the gradient of in[0] alone, with a finish. f->shift has the bias in it already. */
+    void (*finished)(const void *attr, const cx_value *in, const cx_value *out, void *scratch, const cx_finish *f);
+    void (*finished_back)(const void *attr, const cx_value *in, const cx_value *out, const cx_value *dout, void *dx,
+                          void *scratch, const cx_finish *f);
+    /* Optional: what this op is as a part of a finish. affine: in[0] * scale + shift, rows of in[0]'s dtype; bias, a
+     * row or NULL, is added to in[0] first; for a gradient only what in[0]'s reads is present. clamp: in[0] kept
+     * between low and high; false: it is more than that. */
+    void (*affine)(const void *attr, const cx_value *in, const void *bias, void *scale, void *shift);
+    bool (*clamp)(const void *attr, double *low, double *high);
+    /* Optional. zeros: the op only puts so many zeros (top, bottom, left, right) around its images; false: it does
+     * more. padded: the attributes with which this op does that to in[0] itself; false: it cannot. */
+    bool (*zeros)(const void *attr, int64_t *pads);
+    bool (*padded)(const void *attr, const int64_t *pads, void *merged);
     unsigned reads[CX_INS]; /* the values that din[i] is computed from: CX_IN, CX_OUT */
     unsigned adds;          /* CX_IN bits: that gradient can only be added to; the executor clears first */
     unsigned constant;      /* CX_IN bits: real inputs that carry no gradient by definition */
@@ -284,6 +309,7 @@ struct cx_program {
     int n_slot, cap_slot;
     cx_node *node;
     int n_node, cap_node;
+    bool trains;                 /* the gradients of all tracked slots will be asked for */
     int64_t forwards, backwards; /* kernels run, for tests */
 };
 /* What the core asks of whoever embeds it. Any member may be NULL. */

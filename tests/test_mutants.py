@@ -24,8 +24,8 @@ def build(tree: Path) -> None:
 
 
 def results_of(tests: str, tree: Path) -> subprocess.CompletedProcess[str]:
-    """Runs a file of tests, or the part of test_ops.py that is about one op, in the copy."""
-    chosen = [tests] if tests.endswith(".py") else ["tests/test_ops.py", "-k", f"{tests}- or {tests}]"]
+    """Runs a file of tests or one test, or the part of test_ops.py that is about one op, in the copy."""
+    chosen = [tests] if tests.startswith("tests/") else ["tests/test_ops.py", "-k", f"{tests}- or {tests}]"]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *chosen]
     environment = {**os.environ, "PYTHONPATH": str(tree)}
     return subprocess.run(command, cwd=tree, capture_output=True, text=True, env=environment, timeout=300)

@@ -1,6 +1,7 @@
 /* Forms of lasting values: a kernel's panels packed, its transform. They hang on the block and go with it, or when it
  * is written in place. A form is made at the second request for one version, so that weights which change after every
- * use, as in training, are never copied for nothing; what no model has asked for lately gives way to new ones. */
+ * use, as in training, are never copied for nothing, or at the first by a thread whose weights stay; what no model has
+ * asked for lately gives way to new ones. */
 #include "forms.h"
 #include "platform.h"
 #include <pthread.h>
@@ -30,6 +31,7 @@ static void unlock_forms(void)
 {
     pthread_mutex_unlock(&all.lock);
 }
+static _Thread_local bool at_once;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void watch_forks(void)
 {
@@ -74,14 +76,15 @@ static cx_kept *find(const cx_form_list *list, const cx_form *f)
         if (k->form.size == f->size && !memcmp(k->form.key, f->key, sizeof f->key)) return k;
     return NULL;
 }
-static void remember(cx_form_list *list, const cx_form *f)
+static cx_kept *remember(cx_form_list *list, const cx_form *f)
 {
     cx_kept *k = cx_alloc(sizeof *k);
-    if (!k) return; /* never made, then */
+    if (!k) return NULL; /* never made, then */
     *k = (cx_kept){.next = list->first, .after = all.first, .home = list, .form = *f};
     if (all.first) all.first->before = k;
     all.first = k;
     list->first = k;
+    return k;
 }
 static bool make_room(size_t size)
 {
@@ -103,14 +106,17 @@ cx_block *cx_form_find(cx_block *b, const cx_form *f, bool *make)
     pthread_once(&once, watch_forks);
     lock_forms();
     cx_kept *k = find(list, f);
+    bool again = k;
+    if (!k) k = remember(list, f);
     if (k) k->used = ++all.now;
-    *make = k && !k->data && make_room(f->size);
-    if (!k)
-        remember(list, f);
-    else if (k->data)
-        data = cx_keep(k->data);
+    *make = k && !k->data && (again || at_once) && make_room(f->size);
+    if (k && k->data) data = cx_keep(k->data);
     unlock_forms();
     return data;
+}
+void cx_form_at_once(bool yes)
+{
+    at_once = yes;
 }
 
 void cx_form_keep(cx_block *b, const cx_form *f, cx_block *data)

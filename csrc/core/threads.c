@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { SPINS = 4000 }; /* about 50 us: the next node's call usually comes before */
+enum { SPINS = 6000 }; /* about 150 us: the next node's call, or that of a loop in Python, usually comes before */
 
 /* Spinning while another thread waits for this CPU only costs; then the spinner lets go at once. */
 static int patience(int threads)

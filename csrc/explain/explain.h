@@ -29,6 +29,13 @@ cx_code cx_cam(const cx_view *features, const cx_view *weights, const int64_t *c
 /* activations and gradients (n,h,w,K) -> (n,h,w), or (n,H,W) with a target. */
 cx_code cx_grad_cam(const cx_view *activations, const cx_view *gradients, const cx_target *target, void *maps,
                     cx_err *err);
+/* How gradients g weigh features A: mean of g; Grad-CAM++'s sum of alpha relu(g); XGrad-CAM's sum of g A / sum of A. */
+typedef enum { CX_BY_MEAN, CX_BY_PLUS_PLUS, CX_BY_SHARE } cx_weighing;
+/* features and gradients (n,h,w,K) -> (n,K) of their dtype. */
+cx_code cx_channel_weights(const cx_view *features, const cx_view *gradients, cx_weighing weighing, double epsilon,
+                           void *weights, cx_err *err);
+/* features and gradients (n,h,w,K) -> (n,h,w) of their dtype: sum_k g A, or relu(g) A. */
+cx_code cx_product_map(const cx_view *features, const cx_view *gradients, bool rectify, void *maps, cx_err *err);
 /* gradients (n,H,W,C) -> (n,H,W) of their dtype: sums or maxima of absolute values. */
 cx_code cx_saliency(const cx_view *gradients, bool maximum, void *maps, cx_err *err);
 /* maps (n,H,W) -> bytes (n,H,W), each map's least value at 0, its greatest at 255. */

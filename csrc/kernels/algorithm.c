@@ -34,10 +34,10 @@ bool cx_choose_kernel(const cx_correlation *c)
     return c->algorithm != CX_DIRECT;
 }
 
-void cx_correlate(const cx_correlation *c, const void *x, const void *w, const void *form, const void *base, bool bias,
-                  void *y, void *scratch)
+void cx_correlate(const cx_correlation *c, const void *x, const void *w, const void *form, const cx_finish *f, void *y,
+                  void *scratch)
 {
-    (c->algorithm ? cx_winograd_run : cx_direct_run)(c, x, w, form, base, bias, y, scratch);
+    (c->algorithm ? cx_winograd_run : cx_direct_run)(c, x, w, form, f, y, scratch);
 }
 size_t cx_correlate_scratch(const cx_correlation *c, int *threads)
 {
@@ -61,11 +61,11 @@ void cx_correlate_key(const cx_conv *c, const cx_correlation *r, cx_form *f)
     for (int d = 0; r->turned && d < 2; d++) *k++ = c->stride[d], *k++ = c->dilation[d], *k++ = c->before[d];
 }
 
-void cx_conv_output(const cx_conv *c, const void *x, const void *w, const void *form, const void *base, bool bias,
-                    void *y, void *scratch)
+void cx_conv_output(const cx_conv *c, const void *x, const void *w, const void *form, const cx_finish *f, void *y,
+                    void *scratch)
 {
     const cx_correlation r = cx_correlation_output(c, true);
-    cx_correlate(&r, x, w, form, base, bias, y, scratch);
+    cx_correlate(&r, x, w, form, f, y, scratch);
 }
 size_t cx_conv_output_scratch(const cx_conv *c, int *threads)
 {

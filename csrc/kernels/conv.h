@@ -1,6 +1,6 @@
 /* Convolution of NHWC images in its three directions. Transposed convolution is the same with the directions swapped.
  * Every function works in scratch of the size that its _scratch twin gives: part of it shared, then one part for each
- * worker. base, where taken, is added: NULL, one row of y (a bias), or y itself, whose ldbase is then its channels. */
+ * worker. f, where taken, finishes the sums; NULL: they stay as they are. */
 #ifndef CX_CONV_H
 #define CX_CONV_H
 #include "kernels.h"
@@ -15,29 +15,31 @@ typedef struct {
 
 /* y (images, out, groups * filters) from x (images, in, groups * channels), w (size, channels, groups * filters). form:
  * w as _make leaves it, or NULL. */
-void cx_conv_output(const cx_conv *c, const void *x, const void *w, const void *form, const void *base, bool bias,
-                    void *y, void *scratch);
+void cx_conv_output(const cx_conv *c, const void *x, const void *w, const void *form, const cx_finish *f, void *y,
+                    void *scratch);
 size_t cx_conv_output_scratch(const cx_conv *c, int *threads);
 void cx_conv_output_form(const cx_conv *c, cx_form *f);
 void cx_conv_output_make(const cx_conv *c, const void *w, void *form);
 /* dx from dy and w */
-void cx_conv_input(const cx_conv *c, const void *dy, const void *w, const void *form, const void *base, bool bias,
-                   void *dx, void *scratch);
+void cx_conv_input(const cx_conv *c, const void *dy, const void *w, const void *form, const cx_finish *f, void *dx,
+                   void *scratch);
 size_t cx_conv_input_scratch(const cx_conv *c, int *threads);
 void cx_conv_input_form(const cx_conv *c, cx_form *f);
 void cx_conv_input_make(const cx_conv *c, const void *w, void *form);
 /* dw (+)= from x and dy: always the same partial sums */
 void cx_conv_kernel(const cx_conv *c, const void *x, const void *dy, bool add, void *dw, void *scratch);
-size_t cx_conv_kernel_scratch(const cx_conv *c,
-                              int *threads); /* One group for each channel of x, `filters` outputs each. */
-void cx_depthwise_output(const cx_conv *c, const void *x, const void *w, const void *base, bool bias, void *y,
-                         void *scratch);
+size_t cx_conv_kernel_scratch(const cx_conv *c, int *threads);
+/* One group for each channel of x, `filters` outputs each. */
+void cx_depthwise_output(const cx_conv *c, const void *x, const void *w, const cx_finish *f, void *y, void *scratch);
 size_t cx_depthwise_output_scratch(const cx_conv *c, int *threads);
-void cx_depthwise_input(const cx_conv *c, const void *dy, const void *w, const void *base, bool bias, void *dx,
-                        void *scratch);
+void cx_depthwise_input(const cx_conv *c, const void *dy, const void *w, const cx_finish *f, void *dx, void *scratch);
 size_t cx_depthwise_input_scratch(const cx_conv *c, int *threads);
 void cx_depthwise_kernel(const cx_conv *c, const void *x, const void *dy, bool add, void *dw, void *scratch);
 size_t cx_depthwise_kernel_scratch(const cx_conv *c, int *threads);
+/* The first two without scratch, where that is possible. turned: the input gradient. */
+bool cx_depthwise_direct(const cx_conv *c, bool turned);
+void cx_depthwise_direct_run(const cx_conv *c, bool turned, const void *x, const void *w, const cx_finish *f, void *y);
+int cx_depthwise_direct_threads(const cx_conv *c, bool turned, int most);
 
 /* d (columns) (+)= the sum of the rows of dy (rows, columns) */
 void cx_sum_rows(cx_dtype dtype, int64_t rows, int64_t columns, const void *dy, bool add, void *d, void *scratch);
@@ -73,8 +75,8 @@ typedef struct {
 } cx_correlation;
 cx_correlation cx_correlation_output(const cx_conv *c, bool blas);
 cx_correlation cx_correlation_input(const cx_conv *c, int64_t phase_h, int64_t phase_w);
-void cx_correlate(const cx_correlation *c, const void *x, const void *w, const void *form, const void *base, bool bias,
-                  void *y, void *scratch);
+void cx_correlate(const cx_correlation *c, const void *x, const void *w, const void *form, const cx_finish *f, void *y,
+                  void *scratch);
 size_t cx_correlate_scratch(const cx_correlation *c, int *threads);
 /* What a form depends on beside the values of w; r: the correlation, of phase 0, that computes the output or the input.
  */
@@ -83,13 +85,13 @@ size_t cx_correlate_form(const cx_correlation *c); /* bytes */
 void cx_correlate_make(const cx_correlation *c, const void *w, void *form);
 /* The same by each algorithm; cx_correlate takes the one that c names. */
 cx_algorithm cx_choose(const cx_correlation *c);
-void cx_direct_run(const cx_correlation *c, const void *x, const void *w, const void *form, const void *base, bool bias,
-                   void *y, void *scratch);
+void cx_direct_run(const cx_correlation *c, const void *x, const void *w, const void *form, const cx_finish *f, void *y,
+                   void *scratch);
 size_t cx_direct_scratch(const cx_correlation *c, int *threads);
 size_t cx_direct_form(const cx_correlation *c);
 void cx_direct_make(const cx_correlation *c, const void *w, void *form);
-void cx_winograd_run(const cx_correlation *c, const void *x, const void *w, const void *form, const void *base,
-                     bool bias, void *y, void *scratch);
+void cx_winograd_run(const cx_correlation *c, const void *x, const void *w, const void *form, const cx_finish *f,
+                     void *y, void *scratch);
 size_t cx_winograd_scratch(const cx_correlation *c, int *threads);
 size_t cx_winograd_form(const cx_correlation *c);
 void cx_winograd_make(const cx_correlation *c, const void *w, void *form);
@@ -104,7 +106,8 @@ size_t cx_winograd_kernel_scratch(const cx_correlation *c, int *threads);
 typedef struct {
     bool flat, copy, patches, merged; /* merged: the taps of a row are neighbours, one stretch */
     int64_t depth, stretches;
-    int64_t images, rows;             /* of a block: whole images, or rows of one */
+    int64_t images, rows;             /* of a block at most: whole images, or rows of one */
+    int64_t piece, pieces;            /* rows that stay together, and how many such there are in an image */
     int64_t image_blocks, row_blocks; /* of all */
     int64_t width, height;            /* of a padded copy of a block's image, in pixels */
     int64_t lda, row, image;          /* from a pixel, a row, an image of the output to the next, in elements of A */

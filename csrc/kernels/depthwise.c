@@ -1,6 +1,6 @@
-/* Depthwise convolution: vectors run over channels. A unit of work is a block of rows of one image and a share of the
- * channels: its window of x is copied with the padding in it, each channel as often as it has filters ("wide"), so that
- * all directions are products of whole vectors. */
+/* Depthwise convolution of any kind, and its kernel gradient: vectors run over channels. A unit of work is a block of
+ * rows of one image and a share of the channels: its window of x is copied with the padding in it, each channel as
+ * often as it has filters ("wide"), so that all directions are products of whole vectors. */
 #include "conv.h"
 #include <string.h>
 
@@ -21,9 +21,10 @@ typedef struct {
     int64_t rows, row_blocks, width, height;
     int64_t parts;       /* of the kernel gradient */
     size_t copied, line; /* bytes: the copy of x; a row of y */
-    const void *x, *w, *base;
+    const void *x, *w, *dy;
     void *y;
-    bool bias, add;
+    const cx_finish *finish;
+    bool add;
     int64_t *at;
     char *packed, *workers;
 } job;
@@ -54,7 +55,8 @@ static job job_of(const cx_conv *c, cx_axis h, cx_axis w, bool turned)
     j.height = (j.rows - 1) * h.step + cx_axis_span(&h);
     j.copied = j.taps ? cx_line(cx_times((size_t)row, (size_t)j.height)) : 0;
     const int64_t most_pixels = (w.out + w.to_step - 1) / w.to_step; /* of any phase */
-    j.line = cx_line(cx_times((size_t)(j.padded * j.k->width), (size_t)most_pixels));
+    const int64_t wide = j.padded > j.share ? j.padded : j.share;    /* without filters, sums are of nothing */
+    j.line = cx_line(cx_times((size_t)(wide * j.k->width), (size_t)most_pixels));
     return j;
 }
 static size_t taps_size(const job *j)
@@ -157,13 +159,13 @@ static void run_units(void *context, int64_t begin, int64_t end, int worker)
                                   .ldx = w->step * j->padded,
                                   .y = cx_at(j->k, j->y, at),
                                   .ldy = w->to_step * made};
-            r.ldbase = j->bias ? 0 : r.ldy;
-            if (j->base) r.base = cx_at(j->k, j->base, j->bias ? first : at);
+            r.finish = (cx_finishing){j->finish, at, first};
             if (narrow) {
                 cx_depthwise_row wide = r;
-                wide.y = line, wide.ldy = j->padded, wide.base = NULL;
+                wide.y = line, wide.ldy = j->padded, wide.finish.how = NULL;
                 j->k->depthwise(&wide);
-                (j->k->width == 4 ? narrow_float : narrow_double)(j, &r, line, share);
+                (j->k->width == 4 ? narrow_float : narrow_double)(j, r.pixels, line, share);
+                j->k->finish(&r.finish, line, share, r.pixels, share, r.y, r.ldy);
             } else {
                 j->k->depthwise(&r);
             }
@@ -172,11 +174,11 @@ static void run_units(void *context, int64_t begin, int64_t end, int worker)
 }
 
 static void correlate(const cx_conv *c, cx_axis h, cx_axis w, bool turned, const void *x, const void *kernel,
-                      const void *base, bool bias, void *y, void *scratch)
+                      const cx_finish *f, void *y, void *scratch)
 {
     job j = job_of(c, h, w, turned);
     if (!units(&j) || !w.count) return;
-    j.x = x, j.w = kernel, j.base = base, j.bias = bias, j.y = y, j.at = scratch;
+    j.x = x, j.w = kernel, j.finish = f, j.y = y, j.at = scratch;
     j.packed = (char *)scratch + taps_size(&j);
     j.workers = j.packed + cx_times((size_t)j.shares, packed_size(&j));
     find_taps(&j);
@@ -203,27 +205,40 @@ static size_t correlate_scratch(const cx_conv *c, cx_axis h, cx_axis w, bool tur
     return taps_size(&j) + cx_times((size_t)j.shares, packed_size(&j)) + workers;
 }
 
-void cx_depthwise_output(const cx_conv *c, const void *x, const void *w, const void *base, bool bias, void *y,
-                         void *scratch)
+void cx_depthwise_output(const cx_conv *c, const void *x, const void *w, const cx_finish *f, void *y, void *scratch)
 {
-    correlate(c, cx_axis_output(c, 0), cx_axis_output(c, 1), false, x, w, base, bias, y, scratch);
+    if (cx_depthwise_direct(c, false))
+        cx_depthwise_direct_run(c, false, x, w, f, y);
+    else
+        correlate(c, cx_axis_output(c, 0), cx_axis_output(c, 1), false, x, w, f, y, scratch);
 }
 size_t cx_depthwise_output_scratch(const cx_conv *c, int *threads)
 {
+    if (cx_depthwise_direct(c, false)) {
+        *threads = cx_depthwise_direct_threads(c, false, *threads);
+        return 0;
+    }
     return correlate_scratch(c, cx_axis_output(c, 0), cx_axis_output(c, 1), false, threads);
 }
 
-void cx_depthwise_input(const cx_conv *c, const void *dy, const void *w, const void *base, bool bias, void *dx,
-                        void *scratch)
+void cx_depthwise_input(const cx_conv *c, const void *dy, const void *w, const cx_finish *f, void *dx, void *scratch)
 {
+    if (cx_depthwise_direct(c, true)) {
+        cx_depthwise_direct_run(c, true, dy, w, f, dx);
+        return;
+    }
     for (int64_t i = 0; i < c->stride[0] && i < c->in[0]; i++)
         for (int64_t j = 0; j < c->stride[1] && j < c->in[1]; j++)
-            correlate(c, cx_axis_input(c, 0, i), cx_axis_input(c, 1, j), true, dy, w, base, bias, dx, scratch);
+            correlate(c, cx_axis_input(c, 0, i), cx_axis_input(c, 1, j), true, dy, w, f, dx, scratch);
 }
 size_t cx_depthwise_input_scratch(const cx_conv *c, int *threads)
 {
     size_t size = 0;
     int wanted = 1;
+    if (cx_depthwise_direct(c, true)) {
+        *threads = cx_depthwise_direct_threads(c, true, *threads);
+        return 0;
+    }
     for (int64_t p = 0; p < c->size[0] && p < c->stride[0]; p++) /* phases that no tap reaches need no more */
         for (int64_t q = 0; q < c->size[1] && q < c->stride[1]; q++) {
             const cx_axis h = cx_axis_input(c, 0, cx_phase_of(c, 0, p)), w = cx_axis_input(c, 1, cx_phase_of(c, 1, q));
@@ -267,7 +282,7 @@ static void run_parts(void *context, int64_t begin, int64_t end, int worker)
             for (int64_t i = 0; i < rows; i++) {
                 const int64_t at = (image * h->count + row + i) * w->count * wide + from * j->filters;
                 cx_depthwise_row r = {.x = cx_at(j->k, copy, i * h->step * j->width * j->padded),
-                                      .y = cx_at(j->k, j->base, at),
+                                      .y = cx_at(j->k, j->dy, at),
                                       .at = j->at,
                                       .taps = j->taps,
                                       .pixels = w->count,
@@ -293,7 +308,7 @@ void cx_depthwise_kernel(const cx_conv *c, const void *x, const void *dy, bool a
         if (!add) memset(dw, 0, (size_t)(j.taps * wide * j.k->width));
         return;
     }
-    j.x = x, j.base = dy, j.y = dw, j.add = add, j.at = scratch;
+    j.x = x, j.dy = dy, j.y = dw, j.add = add, j.at = scratch;
     j.packed = (char *)scratch + taps_size(&j);
     j.workers = j.packed + cx_times((size_t)(j.parts * j.shares), packed_size(&j));
     find_taps(&j);
@@ -319,35 +334,35 @@ static void TYPED(repeat)(void *to, const void *from, int64_t n, int64_t times)
         for (int64_t k = 0; k < times; k++) *t++ = f[i];
 }
 
-/* A row of y from the wide sums of its pixels. */
-static void TYPED(narrow)(const job *j, const cx_depthwise_row *r, const void *line, int64_t share)
+/* The wide sums of a row's pixels to those of its channels, in place. */
+static void TYPED(narrow)(const job *j, int64_t pixels, void *line, int64_t share)
 {
-    for (int64_t i = 0; i < r->pixels; i++) {
+    REAL *to = line;
+    for (int64_t i = 0; i < pixels; i++) {
         const REAL *from = (const REAL *)line + i * j->padded;
-        const REAL *base = r->base ? (const REAL *)r->base + i * r->ldbase : NULL;
-        REAL *to = (REAL *)r->y + i * r->ldy;
         for (int64_t c = 0; c < share; c++) {
             REAL sum = 0;
             for (int64_t m = 0; m < j->filters; m++) sum += *from++;
-            to[c] = base ? base[c] + sum : sum;
+            *to++ = sum;
         }
     }
 }
 
+/* Part by part onto the first one, then to dw. */
 static void TYPED(sum_parts)(const job *j)
 {
-    const int64_t wide = j->channels * j->filters, n = j->share * j->filters;
-    for (int64_t t = 0; t < j->taps; t++)
-        for (int64_t s = 0; s < j->shares; s++) {
-            REAL *to = (REAL *)j->y + t * wide + s * n;
-            for (int64_t i = 0; i < n && s * n + i < wide; i++) {
-                REAL sum = 0;
-                for (int64_t p = 0; p < j->parts; p++) {
-                    const char *part = j->packed + (size_t)(p * j->shares + s) * packed_size(j);
-                    sum += ((const REAL *)part)[t * j->padded + i];
-                }
-                to[i] = j->add ? to[i] + sum : sum;
-            }
+    const int64_t wide = j->channels * j->filters, n = j->share * j->filters, size = j->taps * j->padded;
+    for (int64_t s = 0; s < j->shares; s++) {
+        REAL *sum = (REAL *)(j->packed + (size_t)s * packed_size(j));
+        for (int64_t p = 1; p < j->parts; p++) {
+            const REAL *part = (const REAL *)(j->packed + (size_t)(p * j->shares + s) * packed_size(j));
+            for (int64_t i = 0; i < size; i++) sum[i] += part[i];
         }
+        for (int64_t t = 0; t < j->taps; t++, sum += j->padded) {
+            REAL *to = (REAL *)j->y + t * wide + s * n;
+            const int64_t left = wide - s * n < n ? wide - s * n : n;
+            for (int64_t i = 0; i < left; i++) to[i] = j->add ? to[i] + sum[i] : sum[i];
+        }
+    }
 }
 #endif

@@ -10,12 +10,13 @@ typedef struct {
     cx_layout l;
     int64_t panels, padded; /* of one group; columns with the last panel filled up */
     int64_t stretches;
-    const void *x, *base;
+    const void *x;
     void *y;
-    bool bias;
+    const cx_finish *finish;
     const cx_stretch *stretch;
     const char *packed;
     char *copies;
+    size_t sums; /* bytes of a worker: what the library makes, before it is finished */
 } job;
 
 static job job_of(const cx_correlation *c)
@@ -24,6 +25,7 @@ static job job_of(const cx_correlation *c)
     job j = {.c = c, .panels = c->blas ? c->outer > 0 : cx_panels(k, c->outer)};
     j.l = cx_lay_out(c, (PIECES + j.panels - 1) / (j.panels ? j.panels : 1));
     j.padded = c->outer;
+    if (c->blas) j.sums = cx_line(cx_times((size_t)(j.l.rows * c->axis[1].count), (size_t)(c->outer * k->width)));
     if (j.panels && !c->blas)
         j.padded = (j.panels - 1) * 2 * k->lanes + cx_panel_width(k, cx_panel_columns(k, c->outer, j.panels - 1));
     return j;
@@ -92,28 +94,25 @@ static void pack_panels(void *context, int64_t begin, int64_t end, int worker)
 }
 
 /* `rows` rows of tiles, or one product of the library. */
-static void multiply_rows(const job *j, const cx_tile *t, int64_t rows)
+static void multiply_rows(const job *j, const cx_tile *t, int64_t rows, char *sums)
 {
     const cx_correlation *c = j->c;
     if (!c->blas) {
         cx_tiles(c->k, *t, rows, false);
         return;
     }
-    const size_t row = (size_t)(c->outer * c->k->width);
-    for (int64_t i = 0; i < rows && t->base != t->c; i++) {
-        void *to = cx_at(c->k, t->c, i * t->ldc);
-        if (t->base)
-            memcpy(to, t->base, row);
-        else if (!j->l.depth)
-            memset(to, 0, row);
-    }
+    void *const made = j->finish ? sums : t->c;
+    const int64_t ld = j->finish ? c->outer : t->ldc;
+    for (int64_t i = 0; i < rows && !j->l.depth; i++)
+        memset(cx_at(c->k, made, i * ld), 0, (size_t)(c->outer * c->k->width));
     if (j->l.depth)
-        cx_blas_gemm(c->k->width == 4 ? CX_F32 : CX_F64, rows, c->outer, j->l.depth, t->a, t->lda, t->b, c->outer,
-                     t->base != NULL, t->c, t->ldc);
+        cx_blas_gemm(c->k->width == 4 ? CX_F32 : CX_F64, rows, c->outer, j->l.depth, t->a, t->lda, t->b, c->outer, made,
+                     ld);
+    if (j->finish) c->k->finish(&t->finish, sums, c->outer, rows, c->outer, t->c, t->ldc);
 }
 
 /* One panel over one block. */
-static void multiply(const job *j, const cx_block_of *b, const void *a, int64_t group, int64_t panel)
+static void multiply(const job *j, const cx_block_of *b, const void *a, int64_t group, int64_t panel, char *sums)
 {
     const cx_correlation *c = j->c;
     const cx_kernels *k = c->k;
@@ -123,33 +122,33 @@ static void multiply(const job *j, const cx_block_of *b, const void *a, int64_t 
     t.columns = (int)columns_of(j, panel);
     t.ldb = width_of(j, t.columns);
     t.b = cx_at(k, j->packed, (group * j->padded + first) * j->l.depth);
-    t.ldbase = j->bias ? 0 : t.ldc;
+    t.finish = (cx_finishing){.how = j->finish, .column = column};
     for (int64_t n = 0; n < b->images; n++)
         for (int64_t i = 0; i < (j->l.flat ? 1 : b->rows); i++) {
             int64_t row = (b->row + i) * h->to_step + h->to;
             int64_t at = (((b->image + n) * h->out + row) * w->out + w->to) * channels + column;
             t.a = cx_at(k, a, n * j->l.image + i * j->l.row);
             t.c = cx_at(k, j->y, at);
-            if (j->base) t.base = cx_at(k, j->base, j->bias ? column : at);
+            t.finish.at = at;
             if (j->l.flat) {
-                multiply_rows(j, &t, b->images * b->rows * w->count);
+                multiply_rows(j, &t, b->images * b->rows * w->count, sums);
                 return;
             }
-            multiply_rows(j, &t, w->count);
+            multiply_rows(j, &t, w->count, sums);
         }
 }
 
 static void run_units(void *context, int64_t begin, int64_t end, int worker)
 {
     const job *j = context;
-    void *copy = j->copies + (size_t)worker * j->l.copied;
+    char *copy = j->copies + (size_t)worker * (j->l.copied + j->sums), *sums = copy + j->l.copied;
     const int64_t blocks = j->l.image_blocks * j->l.row_blocks;
     for (int64_t u = begin; u < end;) {
         const int64_t group = u / j->panels / blocks, block = u / j->panels % blocks, panel = u % j->panels;
         const int64_t last = panel + end - u < j->panels ? panel + end - u : j->panels;
         cx_block_of b = cx_block_at(j->c, &j->l, block);
         const void *a = cx_block_a(j->c, &j->l, &b, j->x, group, copy);
-        for (int64_t p = panel; p < last; p++) multiply(j, &b, a, group, p);
+        for (int64_t p = panel; p < last; p++) multiply(j, &b, a, group, p, sums);
         u += last - panel;
     }
 }
@@ -159,7 +158,7 @@ size_t cx_direct_scratch(const cx_correlation *c, int *threads)
     job j = job_of(c);
     int64_t parts = (units(&j) + grain(&j) - 1) / grain(&j);
     if (parts < *threads) *threads = parts > 1 ? (int)parts : 1;
-    return stretches_size(&j) + packed_size(&j) + cx_times((size_t)*threads, j.l.copied);
+    return stretches_size(&j) + packed_size(&j) + cx_times((size_t)*threads, j.l.copied + j.sums);
 }
 
 static void pack(const job *j, const void *w, void *packed)
@@ -168,14 +167,14 @@ static void pack(const job *j, const void *w, void *packed)
     cx_parallel(j->c->groups * j->panels, 1 + (64 << 10) / (2 * j->c->k->lanes * j->l.depth + 1), pack_panels, &p);
 }
 
-void cx_direct_run(const cx_correlation *c, const void *x, const void *w, const void *form, const void *base, bool bias,
-                   void *y, void *scratch)
+void cx_direct_run(const cx_correlation *c, const void *x, const void *w, const void *form, const cx_finish *f, void *y,
+                   void *scratch)
 {
     job j = job_of(c);
     cx_stretch *stretch = scratch;
     char *packed = (char *)scratch + stretches_size(&j);
     if (!units(&j)) return;
-    j.x = x, j.base = base, j.bias = bias, j.y = y;
+    j.x = x, j.finish = f, j.y = y;
     j.stretches = cx_window_stretches(c, &j.l, stretch), j.stretch = stretch;
     j.copies = packed + packed_size(&j);
     j.packed = form ? form : packed;

@@ -1,4 +1,4 @@
-/* Dense products, one or a batch of them: C = base + op(A) op(B). A is read in place. B is packed a few panels at a
+/* Dense products, one or a batch of them: C = op(A) op(B) + bias. A is read in place. B is packed a few panels at a
  * time into a worker's own scratch, where the rows of C use it up; a single row reads B in place instead. */
 #include "gemm.h"
 #include "../core/library.h"
@@ -25,12 +25,13 @@ typedef struct {
     int64_t deep;                       /* chains packed together */
     int64_t row_blocks, products, sums; /* products: results of the batch; sums: products added into each */
     size_t stretches, panel_size;       /* bytes of a worker */
+    cx_finish finish;
     char *scratch;
 } job;
 
 static job job_of(const cx_gemm *g)
 {
-    job j = {.g = g, .k = cx_kernels_of(g->dtype), .products = 1, .sums = 1};
+    job j = {.g = g, .k = cx_kernels_of(g->dtype), .products = 1, .sums = 1, .finish.shift = g->bias};
     for (int i = 0; i < g->axes; i++) {
         int64_t *n = g->c_step[i] ? &j.products : &j.sums;
         *n = (int64_t)cx_times((size_t)*n, (size_t)g->batch[i]);
@@ -42,7 +43,7 @@ static job job_of(const cx_gemm *g)
     if (j.thin) {
         j.group = THIN_COLUMNS;
         j.groups = (g->columns + j.group - 1) / j.group;
-        j.panel_size = cx_line((size_t)(j.group * j.k->width));
+        j.panel_size = cx_line((size_t)(2 * j.group * j.k->width));
     } else {
         int64_t units = j.row_blocks * j.products;
         j.group = units ? j.panels * units / PIECES : 1;
@@ -81,9 +82,11 @@ static void place(const cx_gemm *g, int64_t i, bool moves, int64_t *a, int64_t *
 
 /* One product of the batch. */
 typedef struct {
-    const void *a, *b, *base;
+    const void *a, *b;
     void *c;
-    int64_t inner, ldbase;
+    int64_t inner;
+    bool onto;
+    const cx_finish *finish; /* after the last product that is added into C */
 } product;
 
 static void thin_unit(const job *j, const product *o, int64_t group, char *mine)
@@ -92,14 +95,20 @@ static void thin_unit(const job *j, const product *o, int64_t group, char *mine)
     const cx_kernels *k = j->k;
     const int64_t first = group * j->group, n = g->columns - first < j->group ? g->columns - first : j->group;
     cx_stretch *s = (cx_stretch *)mine;
-    int64_t open = 0, count = cx_stretch_end(s, cx_stretch_on(s, 0, &open, 0, o->inner, 1, CX_CHAIN));
-    if (g->turn_b) {
-        k->thin_turned(s, count, o->a, cx_at(k, o->b, first * g->ldb), g->ldb, n, cx_at(k, o->c, first),
-                       o->base ? cx_at(k, o->base, first) : NULL);
-        return;
-    }
-    k->thin(s, count, o->a, cx_at(k, o->b, first), g->ldb, n, mine + j->stretches, cx_at(k, o->c, first),
-            o->base ? cx_at(k, o->base, first) : NULL);
+    int64_t open = 0;
+    const cx_tile t = {.stretch = s,
+                       .stretches = cx_stretch_end(s, cx_stretch_on(s, 0, &open, 0, o->inner, 1, CX_CHAIN)),
+                       .a = o->a,
+                       .b = cx_at(k, o->b, first * (g->turn_b ? g->ldb : 1)),
+                       .c = cx_at(k, o->c, first),
+                       .ldb = g->ldb,
+                       .columns = (int)n,
+                       .onto = o->onto,
+                       .finish = {.how = o->finish, .column = first}};
+    if (g->turn_b)
+        k->thin_turned(&t);
+    else
+        k->thin(&t, mine + j->stretches);
 }
 
 static void tall_unit(const job *j, const product *o, int64_t row, int64_t group, char *mine)
@@ -132,8 +141,8 @@ static void tall_unit(const job *j, const product *o, int64_t row, int64_t group
                             : cx_at(k, packed, (p - first) * 2 * k->lanes * deep);
             t.a = cx_at(k, o->a, g->turn_a ? from * g->lda + row : row * g->lda + from);
             t.c = cx_at(k, o->c, row * g->ldc + column);
-            t.ldbase = chain ? g->ldc : o->ldbase;
-            t.base = chain ? t.c : o->base ? cx_at(k, o->base, row * o->ldbase + column) : NULL;
+            t.onto = chain || o->onto;
+            t.finish = (cx_finishing){.how = end == chains ? o->finish : NULL, .column = column};
             cx_tiles(k, t, rows, g->turn_a);
         }
     }
@@ -148,13 +157,13 @@ static void run_units(void *context, int64_t begin, int64_t end, int worker)
         const int64_t group = u % j->groups, row = u / j->groups % j->row_blocks * TALL;
         int64_t a = 0, b = 0, c = 0;
         place(g, u / j->groups / j->row_blocks, true, &a, &b, &c);
-        product o = {.c = cx_at(j->k, g->c, c), .inner = j->sums ? g->inner : 0, .ldbase = g->ldbase};
-        o.base = g->base == g->c ? o.c : g->base; /* C moves with the batch, a bias does not */
-        for (int64_t i = 0; i < (j->sums ? j->sums : 1); i++) {
+        const int64_t sums = j->sums ? j->sums : 1;
+        product o = {.c = cx_at(j->k, g->c, c), .inner = j->sums ? g->inner : 0, .onto = g->onto};
+        for (int64_t i = 0; i < sums; i++, o.onto = true) {
             int64_t x = a, y = b, same = c;
             if (j->sums) place(g, i, false, &x, &y, &same);
             o.a = cx_at(j->k, g->a, x), o.b = cx_at(j->k, g->b, y);
-            if (i) o.base = o.c, o.ldbase = g->ldc;
+            if (g->bias && i + 1 == sums) o.finish = &j->finish;
             if (j->thin)
                 thin_unit(j, &o, group, mine);
             else
@@ -260,11 +269,11 @@ const char *cx_blas_name(void)
 }
 
 void cx_blas_gemm(cx_dtype dtype, int64_t rows, int64_t columns, int64_t inner, const void *a, int64_t lda,
-                  const void *b, int64_t ldb, bool add, void *c, int64_t ldc)
+                  const void *b, int64_t ldb, void *c, int64_t ldc)
 {
     const int m = (int)rows, n = (int)columns, k = (int)inner;
     if (dtype == CX_F32)
-        blas.single(ROW_MAJOR, AS_STORED, AS_STORED, m, n, k, 1, a, (int)lda, b, (int)ldb, add, c, (int)ldc);
+        blas.single(ROW_MAJOR, AS_STORED, AS_STORED, m, n, k, 1, a, (int)lda, b, (int)ldb, 0, c, (int)ldc);
     else
-        blas.precise(ROW_MAJOR, AS_STORED, AS_STORED, m, n, k, 1, a, (int)lda, b, (int)ldb, add, c, (int)ldc);
+        blas.precise(ROW_MAJOR, AS_STORED, AS_STORED, m, n, k, 1, a, (int)lda, b, (int)ldb, 0, c, (int)ldc);
 }

@@ -13,10 +13,10 @@ typedef struct {
     int64_t rows, row_blocks;
     int64_t met; /* rows of dy that a block needs at most */
     int64_t stretches;
-    size_t packed, product, sums; /* bytes of a worker: rows of dy, one product, one row of dx */
-    const void *dy, *w, *base;
+    size_t packed, product, sums, line; /* bytes of a worker: rows of dy, one product, one row of dx and in order */
+    const void *dy, *w;
     void *dx;
-    bool bias;
+    const cx_finish *finish;
     const cx_stretch *stretch;
     char *workers;
 } job;
@@ -48,7 +48,12 @@ static job job_of(const cx_conv *c)
     j.packed = cx_line(cx_times((size_t)j.met, row));
     j.product = cx_line(cx_times((size_t)(c->size[1] * c->channels), (size_t)(j.width * j.k->width)));
     j.sums = cx_line(cx_times((size_t)(c->stride[1] * c->channels), (size_t)(j.length * j.k->width)));
+    j.line = cx_line(cx_times((size_t)(c->in[1] * c->channels), (size_t)j.k->width));
     return j;
+}
+static size_t worker_size(const job *j)
+{
+    return j->packed + j->product + j->sums + j->line;
 }
 static int64_t grain(const job *j)
 {
@@ -102,8 +107,8 @@ static void run_blocks(void *context, int64_t begin, int64_t end, int worker)
     const cx_conv *c = j->c;
     const cx_kernels *k = j->k;
     const bool single = c->dtype == CX_F32;
-    char *packed = j->workers + (size_t)worker * (j->packed + j->product + j->sums);
-    char *product = packed + j->packed, *sums = product + j->product;
+    char *packed = j->workers + (size_t)worker * worker_size(j);
+    char *product = packed + j->packed, *sums = product + j->product, *line = sums + j->sums;
     for (int64_t u = begin; u < end; u++) {
         const int64_t image = u / j->row_blocks, first = u % j->row_blocks * j->rows;
         const int64_t last = first + j->rows < c->in[0] ? first + j->rows : c->in[0];
@@ -124,18 +129,20 @@ static void run_blocks(void *context, int64_t begin, int64_t end, int worker)
                 multiply(j, p, cx_at(k, packed, (i - from) * j->width * c->filters), product);
                 (single ? add_lines_float : add_lines_double)(j, product, sums);
             }
-            (single ? finish_row_float : finish_row_double)(j, image * c->in[0] + r, sums);
+            const cx_finishing f = {.how = j->finish, .at = (image * c->in[0] + r) * c->in[1] * c->channels};
+            void *dx = cx_at(k, j->dx, f.at);
+            (single ? put_in_order_float : put_in_order_double)(c, j->length, sums, f.how ? line : dx);
+            if (f.how) k->finish(&f, line, c->channels, c->in[1], c->channels, dx, c->channels);
         }
     }
 }
 
-static void turned(const cx_conv *c, const void *dy, const void *w, const void *base, bool bias, void *dx,
-                   void *scratch)
+static void turned(const cx_conv *c, const void *dy, const void *w, const cx_finish *f, void *dx, void *scratch)
 {
     job j = job_of(c);
     cx_stretch *stretch = scratch;
     int64_t open = 0;
-    j.dy = dy, j.w = w, j.base = base, j.bias = bias, j.dx = dx, j.stretch = stretch;
+    j.dy = dy, j.w = w, j.finish = f, j.dx = dx, j.stretch = stretch;
     j.stretches = cx_stretch_end(stretch, cx_stretch_on(stretch, 0, &open, 0, c->filters, 1, CX_CHAIN));
     j.workers = (char *)scratch + stretches_size(&j);
     cx_parallel(c->images * j.row_blocks, grain(&j), run_blocks, &j);
@@ -146,24 +153,69 @@ static size_t turned_scratch(const cx_conv *c, int *threads)
     job j = job_of(c);
     int64_t parts = (c->images * j.row_blocks + grain(&j) - 1) / grain(&j);
     if (parts < *threads) *threads = parts > 1 ? (int)parts : 1;
-    return stretches_size(&j) + cx_times((size_t)*threads, j.packed + j.product + j.sums);
+    return stretches_size(&j) + cx_times((size_t)*threads, worker_size(&j));
+}
+
+typedef struct {
+    const cx_conv *c;
+    char *dx;
+} clearing;
+
+static bool reached(const cx_conv *c, int d, int64_t phase) /* by any tap */
+{
+    return cx_axis_input(c, d, phase).taps > 0;
+}
+static bool all_reached(const cx_conv *c)
+{
+    for (int d = 0; d < 2; d++)
+        for (int64_t phase = 0; phase < c->stride[d] && phase < c->in[d]; phase++)
+            if (!reached(c, d, phase)) return false;
+    return true;
+}
+/* The other pixels of dx: one pass over all such phases. */
+static void clear_rows(void *context, int64_t begin, int64_t end, int worker)
+{
+    const clearing *made = context;
+    const cx_conv *c = made->c;
+    const size_t pixel = (size_t)(c->groups * c->channels) * cx_width(c->dtype), row = pixel * (size_t)c->in[1];
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        char *to = made->dx + (size_t)i * row;
+        if (!reached(c, 0, i % c->in[0] % c->stride[0])) {
+            memset(to, 0, row);
+            continue;
+        }
+        for (int64_t phase = 0; phase < c->stride[1] && phase < c->in[1]; phase++)
+            for (int64_t s = phase; !reached(c, 1, phase) && s < c->in[1]; s += c->stride[1])
+                memset(to + (size_t)s * pixel, 0, pixel);
+    }
+}
+
+static bool adds(const cx_finish *f, const void *y) /* and nothing else */
+{
+    return f->plus == y && !f->scale && !f->shift && !f->gate && !f->clamp && !f->rate;
 }
 
 /* A form holds the panels of every phase, in order; of more phases than this none is kept. */
 enum { MOST_PHASES = 16 };
 
-void cx_conv_input(const cx_conv *c, const void *dy, const void *w, const void *form, const void *base, bool bias,
-                   void *dx, void *scratch)
+void cx_conv_input(const cx_conv *c, const void *dy, const void *w, const void *form, const cx_finish *f, void *dx,
+                   void *scratch)
 {
     const char *panels = form;
     if (turns(c)) {
-        turned(c, dy, w, base, bias, dx, scratch);
+        turned(c, dy, w, f, dx, scratch);
         return;
     }
+    const bool sparse = (!f || adds(f, dx)) && !all_reached(c); /* else all pixels are finished */
+    clearing zero = {c, dx};
+    if (sparse && !f)
+        cx_parallel(c->images * c->in[0], 1 + CX_GRAIN_FLOP / 8 / (c->in[1] * c->groups * c->channels + 1), clear_rows,
+                    &zero);
     for (int64_t i = 0; i < c->stride[0] && i < c->in[0]; i++)
         for (int64_t j = 0; j < c->stride[1] && (panels || j < c->in[1]); j++) {
             const cx_correlation r = cx_correlation_input(c, i, j);
-            cx_correlate(&r, dy, w, panels, base, bias, dx, scratch);
+            if (!sparse || (reached(c, 0, i) && reached(c, 1, j))) cx_correlate(&r, dy, w, panels, f, dx, scratch);
             if (panels) panels += cx_correlate_form(&r);
         }
 }
@@ -229,18 +281,14 @@ static void TYPED(add_lines)(const job *j, const void *product, void *sums)
     }
 }
 
-static void TYPED(finish_row)(const job *j, int64_t row, const void *sums)
+static void TYPED(put_in_order)(const cx_conv *c, int64_t length, const void *sums, void *line)
 {
-    const cx_conv *c = j->c;
-    const int64_t stride = c->stride[1], channels = c->channels, at = row * c->in[1] * channels;
-    const REAL *base = j->base ? (const REAL *)j->base + (j->bias ? 0 : at) : NULL;
-    const int64_t ldbase = j->bias ? 0 : channels;
+    const int64_t stride = c->stride[1], channels = c->channels;
     for (int64_t k = 0; k < channels; k++)
         for (int64_t phase = 0; phase < stride && phase < c->in[1]; phase++) {
-            const REAL *from = (const REAL *)sums + (k * stride + phase) * j->length;
-            REAL *to = (REAL *)j->dx + at + k;
-            for (int64_t s = phase; s < c->in[1]; s += stride, from++)
-                to[s * channels] = base ? base[s * ldbase + k] + *from : *from;
+            const REAL *from = (const REAL *)sums + (k * stride + phase) * length;
+            REAL *to = (REAL *)line + k;
+            for (int64_t s = phase; s < c->in[1]; s += stride) to[s * channels] = *from++;
         }
 }
 #endif

@@ -129,8 +129,7 @@ static void multiply(const job *j, cx_tile t, const void *a, int64_t column, con
         const int64_t first = to->first > i * n ? to->first : i * n, last = to->last < i * n + n ? to->last : i * n + n;
         t.a = cx_at(k, a, i / across * h->at_step * row + i % across * w->at_step * pixel + first - i * n);
         t.c = cx_at(k, to->c, (first - to->first) * to->ldc + column);
-        t.ldc = t.ldbase = to->ldc;
-        t.base = to->onto ? t.c : NULL;
+        t.ldc = to->ldc, t.onto = to->onto;
         cx_tiles(k, t, last - first, true);
     }
 }

@@ -140,9 +140,11 @@ cx_layout cx_lay_out(const cx_correlation *c, int64_t blocks)
     int64_t share = most((all + blocks - 1) / blocks, (CX_GRAIN_FLOP + flop - 1) / flop);
     if (c->blas) share = h->count; /* whatever the batch */
     l.rows = most(least(least(fits, share), h->count), 1);
-    if (l.flat && !l.copy && l.rows > c->k->rows) l.rows -= l.rows % c->k->rows;
-    l.images = l.rows >= h->count && !c->blas ? most(least(least(fits, share) / most(h->count, 1), c->images), 1) : 1;
+    l.piece = l.flat && !l.copy && l.rows > c->k->rows ? c->k->rows : 1;
+    l.pieces = (h->count + l.piece - 1) / l.piece;
     l.row_blocks = (h->count + l.rows - 1) / l.rows;
+    if (l.row_blocks) l.rows = least((l.pieces + l.row_blocks - 1) / l.row_blocks * l.piece, h->count);
+    l.images = l.rows >= h->count && !c->blas ? most(least(least(fits, share) / most(h->count, 1), c->images), 1) : 1;
     l.image_blocks = (c->images + l.images - 1) / l.images;
     l.height = taps ? (l.rows - 1) * h->step + cx_axis_span(h) : 1;
     if (l.flat || l.patches)
@@ -156,9 +158,10 @@ cx_layout cx_lay_out(const cx_correlation *c, int64_t blocks)
 
 cx_block_of cx_block_at(const cx_correlation *c, const cx_layout *l, int64_t i)
 {
-    cx_block_of b = {.image = i / l->row_blocks * l->images, .row = i % l->row_blocks * l->rows};
+    const int64_t at = i % l->row_blocks;
+    cx_block_of b = {.image = i / l->row_blocks * l->images, .row = l->pieces * at / l->row_blocks * l->piece};
     b.images = least(l->images, c->images - b.image);
-    b.rows = least(l->rows, c->axis[0].count - b.row);
+    b.rows = least(l->pieces * (at + 1) / l->row_blocks * l->piece, c->axis[0].count) - b.row;
     return b;
 }
 

@@ -46,7 +46,7 @@ static inline void turn_doubles(double *to, int64_t width, const double *from, i
 static void turn(const cx_kernels *k, void *panel, int64_t width, const void *b, int64_t ld, int64_t rows,
                  int64_t columns)
 {
-    enum { STRIP = 64 };
+    enum { STRIP = 64, COLUMNS_AHEAD = 16 };
     const int64_t size = k->width;
     for (int64_t first = 0; first < rows; first += STRIP) {
         const int64_t last = first + STRIP < rows ? first + STRIP : rows;
@@ -54,9 +54,11 @@ static void turn(const cx_kernels *k, void *panel, int64_t width, const void *b,
 #if defined(__SSE2__)
         const int64_t square = 16 / size, whole = first + (last - first) / square * square;
         for (; j + square <= columns; j += square) {
-            for (int64_t i = 0; i < square; i++)
+            for (int64_t i = 0; i < square; i++) { /* what comes next: the rest of these columns, or others */
+                const int64_t next = (j + i) * ld + (last < rows ? last : COLUMNS_AHEAD * ld + first);
                 for (int64_t line = 0; line < STRIP * size; line += 64)
-                    __builtin_prefetch((const char *)b + ((j + i) * ld + last) * size + line);
+                    __builtin_prefetch((const char *)b + next * size + line);
+            }
             for (int64_t r = first; r < whole; r += square) {
                 if (size == 4)
                     turn_floats((float *)panel + r * width + j, width, (const float *)b + j * ld + r, ld);
@@ -119,7 +121,7 @@ void cx_tiles(const cx_kernels *k, cx_tile t, int64_t rows, bool across)
         tile[n](&t);
         t.a = cx_at(k, t.a, n * (across ? 1 : t.lda));
         t.c = cx_at(k, t.c, n * t.ldc);
-        if (t.base) t.base = cx_at(k, t.base, n * t.ldbase);
+        t.finish.at += n * t.ldc;
         left -= n;
     }
 }

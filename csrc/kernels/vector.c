@@ -1,5 +1,6 @@
 /* The inner loops, once for each vector unit and type, from one source. */
 #include "kernels.h"
+#include <math.h>
 
 #define PASTE(f, real, isa) f##_##real##_##isa
 #define JOIN(f, real, isa) PASTE(f, real, isa)

@@ -27,9 +27,9 @@ typedef struct {
     bool shared;
     int64_t ldv, v_step, m_step; /* from one frequency to the next; u_step by panel */
     size_t u, v, m, zeros, stretches;
-    const float *x, *kernel, *base;
+    const float *x, *kernel;
     float *y;
-    bool bias;
+    const cx_finish *finish;
     const cx_stretch *stretch;
     int64_t n_stretch;
     const float *zero;
@@ -137,13 +137,11 @@ static void transform_back(const job *j, int64_t begin, int64_t end, int64_t pan
     const int64_t height = c->axis[0].count, width = c->axis[1].count, first = panel * j->wide;
     cx_winograd_output tile = {.row = width * c->outer, .column = c->outer, .step = j->m_step};
     tile.channels = cx_least(c->outer - first, j->wide);
-    if (!j->bias) tile.base_row = tile.row, tile.base_column = tile.column;
     for (int64_t t = begin; t < end; t++, m += j->wide) {
         const cx_tile_place p = cx_tile_at(&j->g, t);
         const int64_t at = ((p.image * height + p.row) * width + p.column) * c->outer + first;
         tile.rows = cx_least(j->g.size, height - p.row), tile.columns = cx_least(j->g.size, width - p.column);
-        tile.m = m, tile.y = j->y + at;
-        tile.base = j->base ? j->base + (j->bias ? first : at) : NULL;
+        tile.m = m, tile.y = j->y + at, tile.finish = (cx_finishing){j->finish, at, first};
         j->kernels->output(&tile);
     }
 }
@@ -196,8 +194,8 @@ size_t cx_winograd_scratch(const cx_correlation *c, int *threads)
     return j.stretches + j.zeros + j.u + (j.shared ? j.v : 0) + workers;
 }
 
-void cx_winograd_run(const cx_correlation *c, const void *x, const void *w, const void *form, const void *base,
-                     bool bias, void *y, void *scratch)
+void cx_winograd_run(const cx_correlation *c, const void *x, const void *w, const void *form, const cx_finish *f,
+                     void *y, void *scratch)
 {
     job j = job_of(c);
     cx_stretch *stretch = scratch;
@@ -206,7 +204,7 @@ void cx_winograd_run(const cx_correlation *c, const void *x, const void *w, cons
     if (!j.g.tiles || !j.panels) return;
     j.n_stretch = cx_stretch_end(stretch, cx_stretch_on(stretch, 0, &open, 0, c->inner, 1, CX_CHAIN));
     memset(zero, 0, j.zeros);
-    j.x = x, j.base = base, j.bias = bias, j.y = y, j.stretch = stretch, j.zero = zero;
+    j.x = x, j.finish = f, j.y = y, j.stretch = stretch, j.zero = zero;
     j.kernel = form ? form : u;
     j.scratch = (char *)u + j.u;
     if (!form) weigh(&j, w, u);

@@ -84,17 +84,15 @@ static void multiply(void *context, int64_t begin, int64_t end, int worker)
     (void)worker;
     for (int64_t u = begin; u < end; u++) {
         const int64_t columns = cx_panel_columns(c->k, c->outer, u / j->g.frequencies);
-        float *sums = j->U + u * j->u_step;
         const cx_tile t = {.stretch = j->stretch,
                            .stretches = j->n_stretch,
                            .a = j->V + u % j->g.frequencies * j->v_step,
                            .b = j->Y + u * j->y_step,
-                           .base = j->first ? sums : NULL,
-                           .c = sums,
+                           .onto = j->first > 0,
+                           .c = j->U + u * j->u_step,
                            .lda = j->ldv,
                            .ldb = j->wide,
                            .ldc = j->wide,
-                           .ldbase = j->wide,
                            .columns = (int)cx_panel_width(c->k, columns)};
         cx_tiles(c->k, t, c->inner, true);
     }

@@ -126,6 +126,13 @@ WHOLE_RELU(int64_t)
 WHOLE_RELU(int8_t)
 WHOLE_RELU(uint8_t)
 
+static bool relu_clamp(const void *attr, double *low, double *high)
+{
+    const relu_attr *a = attr;
+    *low = 0, *high = a->max_value;
+    return a->negative_slope == 0 && a->threshold == 0;
+}
+
 EMIT(relu) /* the pieces are chosen by the output, as in the kernel */
 {
     const void *attr = n->attr;
@@ -270,7 +277,7 @@ static const cx_field gelu_fields[] = {{"approximate", CX_FLAG, offsetof(gelu_at
 #define SMOOTH(f, source, ...) \
     ACTIVATION(f, source, .kind = CX_OTHER, .infer = same_infer, .forward = CX_BOTH(f##_forward), __VA_ARGS__)
 ACTIVATION(relu, CX_OUT(0), .kind = CX_GATE, .infer = relu_infer, .forward = CX_NUMBERS(relu_forward),
-           .fields = relu_fields, .emit_grad = relu_emit);
+           .clamp = relu_clamp, .fields = relu_fields, .emit_grad = relu_emit);
 SMOOTH(elu, CX_IN(0), .fields = elu_fields, .emit_grad = elu_emit);
 SMOOTH(selu, CX_OUT(0), .emit_grad = selu_emit);
 SMOOTH(gelu, CX_IN(0), .fields = gelu_fields, .emit_grad = gelu_emit);

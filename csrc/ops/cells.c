@@ -235,7 +235,7 @@ static void T(gru_step)(cx_sequence *s)
     cx_step_rows(s, T(gru_gates));
     if (!two) {
         cx_gemm g = cx_step_product(s, 2, 1);
-        g.a = kept_at(s, s->at, 3), g.c = kept_at(s, s->at, 2), g.base = g.c;
+        g.a = kept_at(s, s->at, 3), g.c = kept_at(s, s->at, 2), g.onto = true;
         cx_gemm_run(&g, s->scratch);
     }
     cx_step_rows(s, T(gru_rows));

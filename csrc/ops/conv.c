@@ -53,6 +53,19 @@ bool cx_convolve_known(const cx_spec *in, const cx_spec *out)
     return cx_known(&in[0]) && cx_known(&in[1]) && cx_known(out);
 }
 
+bool cx_convolve_padded(int64_t *padding, cx_list *sides, const int64_t *pads)
+{
+    cx_list all = {.n = 4};
+    if (*padding == CX_SAME) return false;
+    for (int i = 0; i < 4; i++) {
+        const int64_t own = *padding == CX_EXPLICIT ? sides->v[i] : 0;
+        if (pads[i] > INT32_MAX - own) return false;
+        all.v[i] = own + pads[i];
+    }
+    *padding = CX_EXPLICIT, *sides = all;
+    return true;
+}
+
 /* Groups of one channel are a depthwise convolution, whose vectors run over groups. */
 static bool by_channel(const cx_conv *c)
 {
@@ -109,13 +122,13 @@ cx_code cx_convolve_plan(const char *op, const cx_conv *c, bool transposed, bool
 }
 
 /* y from x, or (back) the other way round: of the convolution, whichever the op calls its output. */
-static void correlate(const cx_conv *c, bool back, const void *from, const cx_value *kernel, const void *base,
-                      bool bias, void *to, void *scratch)
+static void correlate(const cx_conv *c, bool back, const void *from, const cx_value *kernel, const cx_finish *f,
+                      void *to, void *scratch)
 {
     if (by_channel(c))
-        (back ? cx_depthwise_input : cx_depthwise_output)(c, from, kernel->data, base, bias, to, scratch);
+        (back ? cx_depthwise_input : cx_depthwise_output)(c, from, kernel->data, f, to, scratch);
     else
-        (back ? cx_conv_input : cx_conv_output)(c, from, kernel->data, kernel->form, base, bias, to, scratch);
+        (back ? cx_conv_input : cx_conv_output)(c, from, kernel->data, kernel->form, f, to, scratch);
 }
 
 void cx_convolve_form(const cx_conv *c, bool transposed, bool back, cx_form *f)
@@ -129,7 +142,19 @@ void cx_convolve_make(const cx_conv *c, bool transposed, bool back, const cx_val
 
 void cx_convolve_forward(const cx_conv *c, bool transposed, const cx_value *in, const cx_value *out, void *scratch)
 {
-    correlate(c, transposed, in[0].data, &in[1], in[2].data, true, out->data, scratch);
+    const cx_finish f = {.shift = in[2].data};
+    cx_convolve_finished(c, transposed, in, out, scratch, f.shift ? &f : NULL);
+}
+
+void cx_convolve_finished(const cx_conv *c, bool transposed, const cx_value *in, const cx_value *out, void *scratch,
+                          const cx_finish *f)
+{
+    correlate(c, transposed, in[0].data, &in[1], f, out->data, scratch);
+}
+void cx_convolve_finished_back(const cx_conv *c, bool transposed, const cx_value *in, const cx_value *dout, void *dx,
+                               void *scratch, const cx_finish *f)
+{
+    correlate(c, !transposed, dout->data, &in[1], f, dx, scratch);
 }
 
 void cx_convolve_backward(const cx_conv *c, bool transposed, const cx_value *in, const cx_value *dout,
@@ -137,8 +162,8 @@ void cx_convolve_backward(const cx_conv *c, bool transposed, const cx_value *in,
 {
     const void *dy = dout->data;
     if (mode[0]) {
-        void *dx = din[0].data;
-        correlate(c, !transposed, dy, &in[1], mode[0] == CX_ADD ? dx : NULL, false, dx, scratch);
+        const cx_finish f = {.plus = din[0].data};
+        cx_convolve_finished_back(c, transposed, in, dout, din[0].data, scratch, mode[0] == CX_ADD ? &f : NULL);
     }
     if (mode[1]) {
         const void *wide = transposed ? dy : in[0].data, *narrow = transposed ? in[0].data : dy;
@@ -215,6 +240,18 @@ BACKWARD(conv2d_backward)
     cx_conv c = cx_conv_of(attr, &in[0].spec, &in[1].spec, &out->spec);
     cx_convolve_backward(&c, false, in, dout, din, mode, scratch);
 }
+static void conv2d_finished(const void *attr, const cx_value *in, const cx_value *out, void *scratch,
+                            const cx_finish *f)
+{
+    const cx_conv c = cx_conv_of(attr, &in[0].spec, &in[1].spec, &out->spec);
+    cx_convolve_finished(&c, false, in, out, scratch, f);
+}
+static void conv2d_finished_back(const void *attr, const cx_value *in, const cx_value *out, const cx_value *dout,
+                                 void *dx, void *scratch, const cx_finish *f)
+{
+    const cx_conv c = cx_conv_of(attr, &in[0].spec, &in[1].spec, &out->spec);
+    cx_convolve_finished_back(&c, false, in, dout, dx, scratch, f);
+}
 static void conv2d_form(const void *attr, const cx_value *in, const cx_value *out, bool back, cx_form *f)
 {
     const cx_conv c = cx_conv_of(attr, &in[0].spec, &in[1].spec, &out->spec);
@@ -224,6 +261,13 @@ static void conv2d_make(const void *attr, const cx_value *in, const cx_value *ou
 {
     const cx_conv c = cx_conv_of(attr, &in[0].spec, &in[1].spec, &out->spec);
     cx_convolve_make(&c, false, back, &in[1], form);
+}
+
+static bool conv2d_padded(const void *attr, const int64_t *pads, void *merged)
+{
+    cx_conv_attr *a = merged;
+    *a = *(const cx_conv_attr *)attr;
+    return cx_convolve_padded(&a->padding, &a->pads, pads);
 }
 
 static const cx_field conv2d_fields[] = {
@@ -314,6 +358,18 @@ BACKWARD(conv2d_transpose_backward)
     cx_conv c = cx_conv_transpose_of(attr, &in[0].spec, &in[1].spec, &out->spec);
     cx_convolve_backward(&c, true, in, dout, din, mode, scratch);
 }
+static void conv2d_transpose_finished(const void *attr, const cx_value *in, const cx_value *out, void *scratch,
+                                      const cx_finish *f)
+{
+    const cx_conv c = cx_conv_transpose_of(attr, &in[0].spec, &in[1].spec, &out->spec);
+    cx_convolve_finished(&c, true, in, out, scratch, f);
+}
+static void conv2d_transpose_finished_back(const void *attr, const cx_value *in, const cx_value *out,
+                                           const cx_value *dout, void *dx, void *scratch, const cx_finish *f)
+{
+    const cx_conv c = cx_conv_transpose_of(attr, &in[0].spec, &in[1].spec, &out->spec);
+    cx_convolve_finished_back(&c, true, in, dout, dx, scratch, f);
+}
 static void conv2d_transpose_form(const void *attr, const cx_value *in, const cx_value *out, bool back, cx_form *f)
 {
     const cx_conv c = cx_conv_transpose_of(attr, &in[0].spec, &in[1].spec, &out->spec);
@@ -348,6 +404,9 @@ const cx_op cx_op_conv2d = {.name = "conv2d",
                             .formed = 1,
                             .form = conv2d_form,
                             .make = conv2d_make,
+                            .finished = conv2d_finished,
+                            .padded = conv2d_padded,
+                            .finished_back = conv2d_finished_back,
                             .reads = {CX_IN(1), CX_IN(0), 0},
                             .emit_grad = cx_conv_emit};
 const cx_op cx_op_conv2d_transpose = {
@@ -365,5 +424,7 @@ const cx_op cx_op_conv2d_transpose = {
     .formed = 1,
     .form = conv2d_transpose_form,
     .make = conv2d_transpose_make,
+    .finished = conv2d_transpose_finished,
+    .finished_back = conv2d_transpose_finished_back,
     .reads = {CX_IN(1), CX_IN(0), 0},
     .emit_grad = cx_conv_transpose_emit};

@@ -256,6 +256,15 @@ BACKWARD(pad_backward)
     BACKWARD_UNUSED;
     if (*mode) pad_blocks(attr, din, dout, true, *mode);
 }
+static bool pad_zeros(const void *attr, int64_t *pads)
+{
+    const cx_pad_attr *a = attr;
+    const cx_list *b = &a->before, *e = &a->after;
+    if (a->mode != CX_PAD_CONSTANT || a->value != 0 || b->n != 4 || b->v[0] || b->v[3] || e->v[0] || e->v[3])
+        return false;
+    pads[0] = b->v[1], pads[1] = e->v[1], pads[2] = b->v[2], pads[3] = e->v[2];
+    return true;
+}
 static int cut_at(const cx_emitter *e, int slot, int d, int64_t begin, int64_t size)
 {
     cx_slice_attr part = {{.n = 0}, {.n = 0}, {.n = CX_ABSENT}};
@@ -417,5 +426,5 @@ static const cx_field concat_fields[] = {
                              .emit_grad = f##_emit,                    \
                              __VA_ARGS__}
 CUT(slice, 1, );
-CUT(pad, 1, );
+CUT(pad, 1, .zeros = pad_zeros);
 CUT(concat, CX_INS, .alike = CX_EVERY_IN);

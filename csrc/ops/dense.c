@@ -51,15 +51,8 @@ static cx_gemm dense_output(const cx_spec *x, const cx_spec *kernel)
 static cx_gemm dense_input(const cx_spec *x, const cx_spec *kernel)
 {
     const int64_t k = kernel->dim[0], u = kernel->dim[1];
-    return (cx_gemm){.dtype = x->dtype,
-                     .rows = rows_of(x),
-                     .columns = k,
-                     .inner = u,
-                     .lda = u,
-                     .ldb = u,
-                     .ldc = k,
-                     .ldbase = k,
-                     .turn_b = true};
+    return (cx_gemm){
+        .dtype = x->dtype, .rows = rows_of(x), .columns = k, .inner = u, .lda = u, .ldb = u, .ldc = k, .turn_b = true};
 }
 
 static cx_code dense_infer(const void *attr, const cx_spec *in, cx_plan *plan, cx_err *err)
@@ -125,7 +118,7 @@ FORWARD(dense_forward)
     FORWARD_UNUSED;
     cx_gemm g = dense_output(&in[0].spec, &in[1].spec);
     g.packed = in[1].form;
-    g.a = in[0].data, g.b = in[1].data, g.base = in[2].data, g.c = out->data;
+    g.a = in[0].data, g.b = in[1].data, g.bias = in[2].data, g.c = out->data;
     cx_gemm_run(&g, scratch);
 }
 BACKWARD(dense_backward)
@@ -134,7 +127,7 @@ BACKWARD(dense_backward)
     if (mode[0]) {
         cx_gemm g = dense_input(&in[0].spec, &in[1].spec);
         g.packed = in[1].form;
-        g.a = dout->data, g.b = in[1].data, g.c = din[0].data, g.base = mode[0] == CX_ADD ? din[0].data : NULL;
+        g.a = dout->data, g.b = in[1].data, g.c = din[0].data, g.onto = mode[0] == CX_ADD;
         cx_gemm_run(&g, scratch);
     }
     if (mode[1]) {
@@ -183,7 +176,7 @@ static cx_gemm product(const cx_spec *out, const stack *a, bool turn_a, const st
 {
     cx_gemm g = {.dtype = out->dtype, .turn_a = turn_a, .turn_b = turn_b, .rows = c->rows, .columns = c->columns};
     g.inner = turn_a ? a->rows : a->columns;
-    g.lda = a->columns, g.ldb = b->columns, g.ldc = g.ldbase = c->columns;
+    g.lda = a->columns, g.ldb = b->columns, g.ldc = c->columns;
     g.axes = out->ndim - 2;
     int64_t batch = 1;
     bool joined = !turn_a; /* rows of a and c that follow each other through the whole batch, and one b */
@@ -271,7 +264,7 @@ BACKWARD(matmul_backward)
         if (!mode[i]) continue;
         g->a = left ? in[1 - i].data : dout->data;
         g->b = left ? dout->data : in[1 - i].data;
-        g->c = din[i].data, g->base = mode[i] == CX_ADD ? din[i].data : NULL;
+        g->c = din[i].data, g->onto = mode[i] == CX_ADD;
         cx_gemm_run(g, scratch);
     }
 }

@@ -59,6 +59,26 @@ BACKWARD(depthwise_conv2d_backward)
     cx_convolve_backward(&c, false, in, dout, din, mode, scratch);
 }
 
+static void depthwise_conv2d_finished(const void *attr, const cx_value *in, const cx_value *out, void *scratch,
+                                      const cx_finish *f)
+{
+    const cx_conv c = conv_of(attr, &in[0].spec, &in[1].spec, &out->spec);
+    cx_convolve_finished(&c, false, in, out, scratch, f);
+}
+static void depthwise_conv2d_finished_back(const void *attr, const cx_value *in, const cx_value *out,
+                                           const cx_value *dout, void *dx, void *scratch, const cx_finish *f)
+{
+    const cx_conv c = conv_of(attr, &in[0].spec, &in[1].spec, &out->spec);
+    cx_convolve_finished_back(&c, false, in, dout, dx, scratch, f);
+}
+
+static bool depthwise_conv2d_padded(const void *attr, const int64_t *pads, void *merged)
+{
+    cx_depthwise_attr *a = merged;
+    *a = *(const cx_depthwise_attr *)attr;
+    return cx_convolve_padded(&a->padding, &a->pads, pads);
+}
+
 static const cx_field depthwise_fields[] = {
     {"strides", CX_PAIR, offsetof(cx_depthwise_attr, stride), false, 1, 1, INT32_MAX, NULL},
     {"padding", CX_CHOICE, offsetof(cx_depthwise_attr, padding), false, CX_VALID, 0, 2, "valid same explicit"},
@@ -78,5 +98,8 @@ const cx_op cx_op_depthwise_conv2d = {
     .infer = depthwise_conv2d_infer,
     .forward = {[CX_F32] = depthwise_conv2d_forward, [CX_F64] = depthwise_conv2d_forward},
     .backward = {depthwise_conv2d_backward, depthwise_conv2d_backward},
+    .finished = depthwise_conv2d_finished,
+    .finished_back = depthwise_conv2d_finished_back,
+    .padded = depthwise_conv2d_padded,
     .reads = {CX_IN(1), CX_IN(0), 0},
     .emit_grad = cx_depthwise_emit};

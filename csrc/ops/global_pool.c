@@ -2,6 +2,7 @@
 #include "generic.h"
 #include "emit.h"
 #include "images.h"
+#include "../kernels/kernels.h"
 
 #ifndef REAL
 typedef struct {
@@ -12,7 +13,8 @@ typedef struct {
     int64_t images, area, channels;
     const void *from; /* x, or dy */
     void *to;         /* y, or dx */
-    bool add;
+    const cx_kernels *k;
+    const cx_finish *finish; /* of dx */
 } job;
 
 static job job_of(const cx_spec *x)
@@ -47,6 +49,13 @@ EMIT(global)
     return CX_EMIT_WITH(e, &cx_op_broadcast_to, to, share);
 }
 
+static void global_finished_back(const void *attr, const cx_value *in, const cx_value *out, const cx_value *dout,
+                                 void *dx, void *scratch, const cx_finish *f)
+{
+    (void)attr, (void)out, (void)scratch;
+    (in->spec.dtype == CX_F64 ? global_run_double : global_run_float)(dout, &in->spec, dx, f);
+}
+
 static const cx_field global_fields[] = {{"keepdims", CX_FLAG, offsetof(global_attr, keepdims), false, 0, 0, 1, NULL},
                                          {0}};
 const cx_op cx_op_global_average_pool2d = {.name = "global_average_pool2d",
@@ -59,6 +68,7 @@ const cx_op cx_op_global_average_pool2d = {.name = "global_average_pool2d",
                                            .infer = global_average_pool2d_infer,
                                            .forward = CX_BOTH(global_forward),
                                            .backward = CX_BOTH(global_backward),
+                                           .finished_back = global_finished_back,
                                            .emit_grad = global_emit};
 
 #else
@@ -85,26 +95,35 @@ FORWARD(T(global_forward))
     j.from = in->data, j.to = out->data;
     cx_parallel(j.images * blocks_of(&j), 1 + CX_GRAIN / (j.area * BLOCK + 1), T(blocks), &j);
 }
+enum { T(SHARES) = 512 }; /* channels divided at once */
 TASK(T(pixels))
 {
     const job *j = context;
     const int64_t channels = j->channels;
-    const REAL area = (REAL)j->area;
+    REAL share[T(SHARES)];
     TASK_UNUSED;
-    for (int64_t i = begin; i < end; i++) {
-        const REAL *dy = (const REAL *)j->from + i / j->area * channels;
-        REAL *dx = (REAL *)j->to + i * channels;
-        if (j->add)
-            for (int64_t k = 0; k < channels; k++) dx[k] += dy[k] / area;
-        else
-            for (int64_t k = 0; k < channels; k++) dx[k] = dy[k] / area;
+    while (begin < end) {
+        const int64_t image = begin / j->area, last = (image + 1) * j->area < end ? (image + 1) * j->area : end;
+        for (int64_t c = 0; c < channels; c += T(SHARES)) {
+            const int64_t n = channels - c < T(SHARES) ? channels - c : T(SHARES);
+            const REAL *dy = (const REAL *)j->from + image * channels + c;
+            for (int64_t k = 0; k < n; k++) share[k] = dy[k] / (REAL)j->area;
+            const cx_finishing f = {j->finish, begin * channels + c, c};
+            j->k->finish(&f, share, 0, last - begin, n, (REAL *)j->to + f.at, channels);
+        }
+        begin = last;
     }
+}
+static void T(global_run)(const cx_value *dout, const cx_spec *x, void *dx, const cx_finish *f)
+{
+    job j = job_of(x);
+    j.from = dout->data, j.to = dx, j.finish = f, j.k = cx_kernels_of(x->dtype);
+    cx_parallel(j.images * j.area, 1 + CX_GRAIN / (j.channels + 1), T(pixels), &j);
 }
 BACKWARD(T(global_backward))
 {
     BACKWARD_UNUSED;
-    job j = job_of(&din->spec);
-    j.from = dout->data, j.to = din->data, j.add = *mode == CX_ADD;
-    if (*mode != CX_SKIP) cx_parallel(j.images * j.area, 1 + CX_GRAIN / (j.channels + 1), T(pixels), &j);
+    const cx_finish add = {.plus = din->data};
+    if (*mode != CX_SKIP) T(global_run)(dout, &din->spec, din->data, *mode == CX_ADD ? &add : NULL);
 }
 #endif

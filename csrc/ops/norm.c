@@ -170,6 +170,11 @@ static cx_code batch_emit(cx_program *p, const cx_node *node, const int *dout, i
 static const cx_field norm_fields[] = {
     {"epsilon", CX_REAL, offsetof(norm_attr, epsilon), false, 1e-3, 0, INFINITY, NULL}, {0}};
 
+static void batch_norm_affine(const void *attr, const cx_value *in, const void *bias, void *scale, void *shift)
+{
+    (in->spec.dtype == CX_F64 ? given_affine_double : given_affine_float)(attr, in, bias, scale, shift);
+}
+
 const cx_op cx_op_batch_norm = {.name = "batch_norm",
                                 .kind = CX_LINEAR,
                                 .least_in = 3,
@@ -181,6 +186,7 @@ const cx_op cx_op_batch_norm = {.name = "batch_norm",
                                 .infer = batch_norm_infer,
                                 .forward = CX_BOTH(given_forward),
                                 .backward = CX_BOTH(given_backward),
+                                .affine = batch_norm_affine,
                                 .reads = {CX_IN(2) | CX_IN(3), CX_IN(2) | CX_IN(3),
                                           CX_IN(0) | CX_IN(1) | CX_IN(2) | CX_IN(3), CX_IN(0) | CX_IN(1) | CX_IN(2)},
                                 .emit_grad = batch_norm_emit};
@@ -262,6 +268,19 @@ static inline void T(put)(const cx_value *d, cx_mode mode, int64_t k, double g)
     REAL *to = d->data;
     if (mode == CX_SKIP) return;
     to[k] = mode == CX_ADD ? to[k] + (REAL)g : (REAL)g;
+}
+
+/* The rows with which y = x scale + shift, bias being added to x first. Backward has no mean and reads scale alone. */
+static void T(given_affine)(const void *attr, const cx_value *in, const void *bias, void *scale, void *shift)
+{
+    const double epsilon = ((const norm_attr *)attr)->epsilon;
+    const REAL *mean = in[1].data, *variance = in[2].data, *beta = in[4].data, *b = bias;
+    REAL *by = scale, *plus = shift;
+    for (int64_t k = 0; k < in[2].spec.dim[0]; k++) {
+        const double s = T(gamma_at)(&in[3], k) / sqrt((double)variance[k] + epsilon);
+        const double offset = (b ? (double)b[k] : 0) - (mean ? (double)mean[k] : 0);
+        by[k] = (REAL)s, plus[k] = (REAL)(s * offset + (beta ? (double)beta[k] : 0));
+    }
 }
 
 FORWARD(T(given_forward))

@@ -1,6 +1,8 @@
 /* Pooling of NHWC images. Gradients are gathered: each input pixel looks up the windows that cover it, in scan order,
- * so rows of the input are independent and nothing is cleared first. */
+ * so rows of the input are independent and nothing is cleared first. Rows of floats have kernels; the loops here serve
+ * all other cases. */
 #include "generic.h"
+#include "../kernels/kernels.h"
 #include "images.h"
 #include "separable.h"
 #include "unpool.h"
@@ -15,18 +17,18 @@ typedef struct {
 
 enum { BLOCK = 64 }; /* channels handled at once: best and place of each stay in L1 */
 typedef struct {
-    int64_t images, in[2], out[2], channels, size[2], stride[2], before[2];
+    cx_pool g;
     bool batch_in_index;
-} grid;
-typedef struct {
-    grid g;
+    const cx_kernels *k;
+    cx_pool_fn *row;  /* a kernel for rows of `to` */
     const void *from; /* x, or dy */
     void *to;         /* y, or dx */
     const int32_t *narrow;
     const int64_t *wide; /* switches: one of the two, or none */
     int32_t *narrow_out;
     int64_t *wide_out;
-    bool add, overwrite;
+    const cx_finish *finish; /* of dx */
+    bool overwrite;
 } job;
 
 static int64_t stride_of(const pool_attr *a, int d)
@@ -37,28 +39,14 @@ static int64_t pad_of(const pool_attr *a, int place)
 {
     return a->pads.n == CX_ABSENT ? 0 : a->pads.v[place];
 }
-static grid grid_of(const pool_attr *a, const cx_spec *x, const cx_spec *y)
+static cx_pool grid_of(const pool_attr *a, const cx_spec *x, const cx_spec *y)
 {
-    grid g = {.images = x->dim[0], .channels = x->dim[3], .batch_in_index = a->batch_in_index};
+    cx_pool g = {.images = x->dim[0], .channels = x->dim[3]};
     for (int d = 0; d < 2; d++) {
         g.in[d] = x->dim[1 + d], g.out[d] = y->dim[1 + d], g.size[d] = a->size[d], g.stride[d] = stride_of(a, d);
         g.before[d] = cx_window_before(g.in[d], g.out[d], g.size[d], g.stride[d], a->padding, pad_of(a, 2 * d));
     }
     return g;
-}
-/* The cells [*begin, *end) of window i that lie inside the image. */
-static inline void cells_of(const grid *g, int d, int64_t i, int64_t *begin, int64_t *end)
-{
-    int64_t first = i * g->stride[d] - g->before[d], last = first + g->size[d];
-    *begin = first > 0 ? first : 0;
-    *end = last < g->in[d] ? last : g->in[d];
-}
-/* Moves [*begin, *end), the windows that cover the cell before, on to the cell `at`. */
-static inline void windows_of(const grid *g, int d, int64_t at, int64_t *begin, int64_t *end)
-{
-    int64_t place = at + g->before[d];
-    while (*begin * g->stride[d] + g->size[d] <= place) ++*begin;
-    while (*end < g->out[d] && *end * g->stride[d] <= place) ++*end;
 }
 static inline int64_t block_of(int64_t c, int64_t channels)
 {
@@ -79,6 +67,14 @@ static void run_pixels(job *j, cx_task *task)
     int64_t covers = 1;
     for (int d = 0; d < 2; d++) covers *= 1 + (j->g.size[d] - 1) / j->g.stride[d];
     run_rows(j, j->g.in[0], j->g.in[1], covers, task);
+}
+
+static void kernel_rows(void *context, int64_t begin, int64_t end, int worker)
+{
+    const job *j = context;
+    const cx_pooling p = {&j->g, j->from, j->to, j->narrow, j->narrow_out, j->finish};
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) j->row(&p, i);
 }
 
 #define REAL float
@@ -154,11 +150,11 @@ EMIT(max)
 static void weigh(const void *context, int d, int64_t in, int64_t out, double *weight)
 {
     const pool_attr *a = context;
-    grid g = {.in = {in}, .size = {a->size[d]}, .stride = {stride_of(a, d)}};
+    cx_pool g = {.in = {in}, .size = {a->size[d]}, .stride = {stride_of(a, d)}};
     g.before[0] = cx_window_before(in, out, a->size[d], stride_of(a, d), a->padding, pad_of(a, 2 * d));
     for (int64_t i = 0; i < out; i++) {
         int64_t begin, end;
-        cells_of(&g, 0, i, &begin, &end);
+        cx_pool_cells(&g, 0, i, &begin, &end);
         for (int64_t h = begin; h < end; h++) weight[h * out + i] += 1 / (double)(end - begin);
     }
 }
@@ -166,6 +162,19 @@ EMIT(average)
 {
     EMIT_UNUSED;
     return cx_emit_separable(e, dy, cx_emitted_spec(e, n->in[0]), weigh, n->attr);
+}
+
+static void max_finished_back(const void *attr, const cx_value *in, const cx_value *out, const cx_value *dout, void *dx,
+                              void *scratch, const cx_finish *f)
+{
+    (void)scratch;
+    (in->spec.dtype == CX_F64 ? max_run_double : max_run_float)(attr, out, dout, &in->spec, dx, f, false);
+}
+static void average_finished_back(const void *attr, const cx_value *in, const cx_value *out, const cx_value *dout,
+                                  void *dx, void *scratch, const cx_finish *f)
+{
+    (void)out, (void)scratch;
+    (in->spec.dtype == CX_F64 ? average_run_double : average_run_float)(attr, dout, &in->spec, dx, f);
 }
 
 #define POOL_FIELDS                                                                                         \
@@ -189,6 +198,7 @@ const cx_op cx_op_max_pool2d = {.name = "max_pool2d",
                                 .infer = max_pool2d_infer,
                                 .forward = CX_BOTH(max_forward),
                                 .backward = CX_BOTH(max_backward),
+                                .finished_back = max_finished_back,
                                 .reads = {CX_OUT(1)},
                                 .emit_grad = max_emit};
 const cx_op cx_op_max_pool_with_argmax = {.name = "max_pool_with_argmax",
@@ -213,6 +223,7 @@ const cx_op cx_op_average_pool2d = {.name = "average_pool2d",
                                     .infer = average_pool2d_infer,
                                     .forward = CX_BOTH(average_forward),
                                     .backward = CX_BOTH(average_backward),
+                                    .finished_back = average_finished_back,
                                     .emit_grad = average_emit};
 
 #else
@@ -220,12 +231,12 @@ const cx_op cx_op_average_pool2d = {.name = "average_pool2d",
  * window holds. NaN counts as the largest: a value that went wrong does not vanish here. */
 static inline void T(max_window)(const job *j, int64_t image, const int64_t *row, const int64_t *col, int64_t to)
 {
-    const grid *g = &j->g;
+    const cx_pool *g = &j->g;
     const int64_t pitch = g->in[1] * g->channels, start = row[0] * pitch + col[0] * g->channels;
     const REAL *x = (const REAL *)j->from + image * g->in[0] * pitch;
     for (int64_t c = 0; c < g->channels; c += BLOCK) {
         const int64_t n = block_of(c, g->channels);
-        const int64_t base = start + c + (g->batch_in_index ? image * g->in[0] * pitch : 0);
+        const int64_t base = start + c + (j->batch_in_index ? image * g->in[0] * pitch : 0);
         const REAL *first = x + start + c;
         REAL best[BLOCK];
         int32_t place[BLOCK]; /* from the window's first cell */
@@ -252,13 +263,13 @@ static inline void T(max_window)(const job *j, int64_t image, const int64_t *row
 TASK(T(max_rows))
 {
     const job *j = context;
-    const grid *g = &j->g;
+    const cx_pool *g = &j->g;
     TASK_UNUSED;
     for (int64_t i = begin; i < end; i++) {
         int64_t row[2], col[2];
-        cells_of(g, 0, i % g->out[0], &row[0], &row[1]);
+        cx_pool_cells(g, 0, i % g->out[0], &row[0], &row[1]);
         for (int64_t s = 0; s < g->out[1]; s++) {
-            cells_of(g, 1, s, &col[0], &col[1]);
+            cx_pool_cells(g, 1, s, &col[0], &col[1]);
             T(max_window)(j, i / g->out[0], row, col, (i * g->out[1] + s) * g->channels);
         }
     }
@@ -267,19 +278,18 @@ FORWARD(T(max_forward))
 {
     FORWARD_UNUSED;
     job j = {.g = grid_of(attr, &in->spec, &out->spec), .from = in->data, .to = out->data};
+    j.k = cx_kernels_of(in->spec.dtype);
     if (out[1].spec.dtype == CX_I32)
         j.narrow_out = out[1].data;
     else
         j.wide_out = out[1].data;
-    run_windows(&j, T(max_rows));
+    j.batch_in_index = ((const pool_attr *)attr)->batch_in_index, j.row = j.narrow_out ? j.k->max_row : NULL;
+    run_windows(&j, j.row ? kernel_rows : T(max_rows));
 }
 
-static inline void T(finish)(REAL *to, const REAL *sum, int64_t n, bool add)
+static inline void T(put)(const job *j, const REAL *sum, int64_t n, int64_t at, int64_t channel)
 {
-    if (add)
-        for (int64_t k = 0; k < n; k++) to[k] += sum[k];
-    else
-        for (int64_t k = 0; k < n; k++) to[k] = sum[k];
+    j->k->finish(&(cx_finishing){j->finish, at, channel}, sum, n, 1, n, (REAL *)j->to + at, n);
 }
 /* sum += dy where this pixel won the window; overwriting, the last window in scan order counts alone. */
 #define HITS(integer, switches)                                          \
@@ -293,9 +303,9 @@ static inline void T(finish)(REAL *to, const REAL *sum, int64_t n, bool add)
 /* One input pixel, whose windows are rows row[0].. and columns col[0].. of the output. */
 static inline void T(max_pixel)(const job *j, int64_t image, const int64_t *row, const int64_t *col, int64_t pixel)
 {
-    const grid *g = &j->g;
-    REAL *dx = (REAL *)j->to + (image * g->in[0] * g->in[1] + pixel) * g->channels;
-    const int64_t first = g->batch_in_index ? image * g->in[0] * g->in[1] * g->channels : 0;
+    const cx_pool *g = &j->g;
+    const int64_t to = (image * g->in[0] * g->in[1] + pixel) * g->channels;
+    const int64_t first = j->batch_in_index ? image * g->in[0] * g->in[1] * g->channels : 0;
     const bool overwrite = j->overwrite;
     for (int64_t c = 0; c < g->channels; c += BLOCK) {
         const int64_t n = block_of(c, g->channels), here = first + pixel * g->channels + c;
@@ -309,40 +319,50 @@ static inline void T(max_pixel)(const job *j, int64_t image, const int64_t *row,
                 else
                     HITS(int64_t, j->wide);
             }
-        T(finish)(dx + c, sum, n, j->add);
+        T(put)(j, sum, n, to + c, c);
     }
 }
 #undef HITS
 TASK(T(max_pixels))
 {
     const job *j = context;
-    const grid *g = &j->g;
+    const cx_pool *g = &j->g;
     TASK_UNUSED;
     for (int64_t i = begin; i < end; i++) {
         int64_t image = i / g->in[0], h = i % g->in[0], row[2] = {0}, col[2] = {0};
-        windows_of(g, 0, h, &row[0], &row[1]);
+        cx_pool_windows(g, 0, h, &row[0], &row[1]);
         for (int64_t w = 0; w < g->in[1]; w++) {
-            windows_of(g, 1, w, &col[0], &col[1]);
+            cx_pool_windows(g, 1, w, &col[0], &col[1]);
             T(max_pixel)(j, image, row, col, h * g->in[1] + w);
         }
     }
 }
-BACKWARD(T(max_backward))
+static void T(max_run)(const void *attr, const cx_value *out, const cx_value *dout, const cx_spec *x, void *dx,
+                       const cx_finish *f, bool overwrite)
 {
-    BACKWARD_UNUSED;
-    job j = {.g = grid_of(attr, &din->spec, &out->spec), .from = dout->data, .to = din->data};
-    j.add = *mode == CX_ADD, j.overwrite = rule->overlap == CX_OVERLAP_OVERWRITE;
+    job j = {.g = grid_of(attr, x, &out->spec), .from = dout->data, .to = dx, .finish = f, .overwrite = overwrite};
+    j.k = cx_kernels_of(x->dtype);
     if (out[1].spec.dtype == CX_I32)
         j.narrow = out[1].data;
     else
         j.wide = out[1].data;
-    if (*mode != CX_SKIP) run_pixels(&j, T(max_pixels));
+    j.batch_in_index = ((const pool_attr *)attr)->batch_in_index;
+    j.row = j.narrow && !overwrite ? j.k->max_back_row : NULL;
+    run_pixels(&j, j.row ? kernel_rows : T(max_pixels));
+}
+BACKWARD(T(max_backward))
+{
+    BACKWARD_UNUSED;
+    const cx_finish add = {.plus = din->data};
+    if (*mode == CX_SKIP) return;
+    T(max_run)
+    (attr, out, dout, &din->spec, din->data, *mode == CX_ADD ? &add : NULL, rule->overlap == CX_OVERLAP_OVERWRITE);
 }
 
 /* The mean over the cells inside the image; rows of a window are summed apart, which keeps large windows accurate. */
 static inline void T(average_window)(const job *j, int64_t image, const int64_t *row, const int64_t *col, int64_t to)
 {
-    const grid *g = &j->g;
+    const cx_pool *g = &j->g;
     const REAL count = (REAL)((row[1] - row[0]) * (col[1] - col[0]));
     for (int64_t c = 0; c < g->channels; c += BLOCK) {
         const int64_t n = block_of(c, g->channels);
@@ -362,13 +382,13 @@ static inline void T(average_window)(const job *j, int64_t image, const int64_t 
 TASK(T(average_rows))
 {
     const job *j = context;
-    const grid *g = &j->g;
+    const cx_pool *g = &j->g;
     TASK_UNUSED;
     for (int64_t i = begin; i < end; i++) {
         int64_t row[2], col[2];
-        cells_of(g, 0, i % g->out[0], &row[0], &row[1]);
+        cx_pool_cells(g, 0, i % g->out[0], &row[0], &row[1]);
         for (int64_t s = 0; s < g->out[1]; s++) {
-            cells_of(g, 1, s, &col[0], &col[1]);
+            cx_pool_cells(g, 1, s, &col[0], &col[1]);
             T(average_window)(j, i / g->out[0], row, col, (i * g->out[1] + s) * g->channels);
         }
     }
@@ -377,12 +397,13 @@ FORWARD(T(average_forward))
 {
     FORWARD_UNUSED;
     job j = {.g = grid_of(attr, &in->spec, &out->spec), .from = in->data, .to = out->data};
-    run_windows(&j, T(average_rows));
+    j.row = cx_kernels_of(in->spec.dtype)->average_row;
+    run_windows(&j, j.row ? kernel_rows : T(average_rows));
 }
 static inline void T(average_pixel)(const job *j, int64_t image, const int64_t *row, const int64_t *col, int64_t pixel)
 {
-    const grid *g = &j->g;
-    REAL *dx = (REAL *)j->to + (image * g->in[0] * g->in[1] + pixel) * g->channels;
+    const cx_pool *g = &j->g;
+    const int64_t to = (image * g->in[0] * g->in[1] + pixel) * g->channels;
     for (int64_t c = 0; c < g->channels; c += BLOCK) {
         const int64_t n = block_of(c, g->channels);
         REAL sum[BLOCK] = {0};
@@ -391,32 +412,38 @@ static inline void T(average_pixel)(const job *j, int64_t image, const int64_t *
                 const int64_t at = ((image * g->out[0] + r) * g->out[1] + s) * g->channels + c;
                 const REAL *dy = (const REAL *)j->from + at;
                 int64_t a[2], b[2];
-                cells_of(g, 0, r, &a[0], &a[1]), cells_of(g, 1, s, &b[0], &b[1]);
+                cx_pool_cells(g, 0, r, &a[0], &a[1]), cx_pool_cells(g, 1, s, &b[0], &b[1]);
                 const REAL share = 1 / (REAL)((a[1] - a[0]) * (b[1] - b[0]));
                 for (int64_t k = 0; k < n; k++) sum[k] += dy[k] * share;
             }
-        T(finish)(dx + c, sum, n, j->add);
+        T(put)(j, sum, n, to + c, c);
     }
 }
 TASK(T(average_pixels))
 {
     const job *j = context;
-    const grid *g = &j->g;
+    const cx_pool *g = &j->g;
     TASK_UNUSED;
     for (int64_t i = begin; i < end; i++) {
         int64_t image = i / g->in[0], h = i % g->in[0], row[2] = {0}, col[2] = {0};
-        windows_of(g, 0, h, &row[0], &row[1]);
+        cx_pool_windows(g, 0, h, &row[0], &row[1]);
         for (int64_t w = 0; w < g->in[1]; w++) {
-            windows_of(g, 1, w, &col[0], &col[1]);
+            cx_pool_windows(g, 1, w, &col[0], &col[1]);
             T(average_pixel)(j, image, row, col, h * g->in[1] + w);
         }
     }
 }
+static void T(average_run)(const void *attr, const cx_value *dout, const cx_spec *x, void *dx, const cx_finish *f)
+{
+    job j = {.g = grid_of(attr, x, &dout->spec), .from = dout->data, .to = dx, .finish = f};
+    j.k = cx_kernels_of(x->dtype);
+    j.row = j.k->average_back_row;
+    run_pixels(&j, j.row ? kernel_rows : T(average_pixels));
+}
 BACKWARD(T(average_backward))
 {
     BACKWARD_UNUSED;
-    job j = {.g = grid_of(attr, &din->spec, &dout->spec), .from = dout->data, .to = din->data};
-    j.add = *mode == CX_ADD;
-    if (*mode != CX_SKIP) run_pixels(&j, T(average_pixels));
+    const cx_finish add = {.plus = din->data};
+    if (*mode != CX_SKIP) T(average_run)(attr, dout, &din->spec, din->data, *mode == CX_ADD ? &add : NULL);
 }
 #endif

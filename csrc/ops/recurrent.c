@@ -18,10 +18,10 @@ static cx_gemm input_product(const cx_sequence *s)
                      .ldc = s->cell->kept * s->u,
                      .a = s->x,
                      .b = s->kernel,
-                     .base = s->bias,
+                     .bias = s->bias,
                      .c = s->kept};
 }
-/* `to` = base + from (n, u) times `blocks` blocks of the recurrent kernel. */
+/* from (n, u) times `blocks` blocks of the recurrent kernel. */
 cx_gemm cx_step_product(const cx_sequence *s, int64_t first, int64_t blocks)
 {
     const int64_t gates = s->cell->gates * s->u;
@@ -32,7 +32,6 @@ cx_gemm cx_step_product(const cx_sequence *s, int64_t first, int64_t blocks)
                      .lda = kept_row(s),
                      .ldb = gates,
                      .ldc = kept_row(s),
-                     .ldbase = kept_row(s),
                      .b = s->recurrent ? s->recurrent + first * s->u * s->width : NULL,
                      .packed = s->packed[first > 0]};
 }
@@ -43,10 +42,10 @@ void cx_add_state(const cx_sequence *s, char *to)
     g.a = s->prior < 0 ? s->start[0] : kept_at(s, s->prior, last);
     if (s->prior < 0) g.lda = s->u;
     if (!g.a) g.inner = 0;
-    g.c = to, g.base = to;
+    g.c = to, g.onto = to != s->sums;
     if (to == s->sums) {
-        g.ldc = s->cell->gates * s->u, g.ldbase = 0;
-        g.base = s->bias ? s->bias + g.ldc * s->width : NULL;
+        g.ldc = s->cell->gates * s->u;
+        g.bias = s->bias ? s->bias + g.ldc * s->width : NULL;
     }
     cx_gemm_run(&g, s->scratch);
 }
@@ -62,7 +61,6 @@ static cx_gemm step_gradient(const cx_sequence *s, int64_t first, int64_t blocks
                      .lda = s->t * gates,
                      .ldb = gates,
                      .ldc = s->u,
-                     .ldbase = s->u,
                      .b = s->recurrent ? s->recurrent + first * s->u * s->width : NULL,
                      .packed = s->packed[first > 0]};
 }
@@ -70,7 +68,7 @@ void cx_pass_back(const cx_sequence *s, int64_t first, int64_t blocks, char *to,
 {
     cx_gemm g = step_gradient(s, first, blocks);
     g.a = s->dr + (s->at * s->cell->gates + first) * s->u * s->width;
-    g.c = to, g.base = add ? to : NULL;
+    g.c = to, g.onto = add;
     cx_gemm_run(&g, s->scratch);
 }
 static cx_gemm x_gradient(const cx_sequence *s)
@@ -84,7 +82,6 @@ static cx_gemm x_gradient(const cx_sequence *s)
                      .lda = gates,
                      .ldb = gates,
                      .ldc = s->c,
-                     .ldbase = s->c,
                      .a = s->dx,
                      .b = s->kernel};
 }
@@ -99,14 +96,13 @@ static cx_gemm kernel_gradient(const cx_sequence *s, int64_t rows, int64_t lda, 
                      .inner = s->n * s->t,
                      .lda = lda,
                      .ldb = gates,
-                     .ldc = gates,
-                     .ldbase = gates};
+                     .ldc = gates};
 }
 static void run_kernel_gradient(const cx_sequence *s, cx_gemm g, const char *a, const char *gates, int64_t first,
                                 bool add, char *to)
 {
     const int64_t skip = first * s->u * s->width;
-    g.a = a, g.b = gates + skip, g.c = to + skip, g.base = add ? g.c : NULL;
+    g.a = a, g.b = gates + skip, g.c = to + skip, g.onto = add;
     cx_gemm_run(&g, s->scratch);
 }
 
@@ -397,7 +393,7 @@ void cx_recurrent_backward(const cx_cell *cell, const void *attr, const cx_value
     const int64_t gates = cell->gates * s.u;
     if (mode[0]) {
         cx_gemm g = x_gradient(&s);
-        g.c = din[0].data, g.base = mode[0] == CX_ADD ? g.c : NULL;
+        g.c = din[0].data, g.onto = mode[0] == CX_ADD;
         cx_gemm_run(&g, s.scratch);
     }
     if (mode[1])

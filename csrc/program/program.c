@@ -64,7 +64,7 @@ static cx_code check_inputs(const cx_op *op, const cx_spec *in, cx_err *err)
     return CX_OK;
 }
 
-static cx_code infer(const cx_program *p, cx_node *n, cx_plan *plan, cx_err *err)
+cx_code cx_infer(const cx_program *p, cx_node *n, cx_plan *plan, cx_err *err)
 {
     cx_spec in[CX_INS];
     for (int i = 0; i < CX_INS; i++) {
@@ -107,7 +107,7 @@ cx_node *cx_add_node(cx_program *p, const cx_op *op, const void *attr, const int
     *n = (cx_node){.op = op};
     memcpy(n->attr, attr, sizeof n->attr);
     for (int i = 0; i < CX_INS; i++) n->in[i] = i < op->most_in ? in[i] : CX_ABSENT;
-    if (infer(p, n, &plan, err)) return NULL;
+    if (cx_infer(p, n, &plan, err)) return NULL;
     bool tracked = tracks(p, n);
     for (int j = 0; j < CX_OUTS; j++)
         n->out[j] = j < op->n_out ? cx_add_slot(p, &(cx_value){.spec = plan.out[j]}, tracked) : CX_ABSENT;
@@ -144,7 +144,7 @@ static cx_code settle(cx_program *p, cx_node *n, cx_err *err)
     cx_plan plan;
     bool known = true; /* behind a fed slot lies what nobody needs: its inputs may stay unknown */
     for (int i = 0; i < n->op->most_in; i++) known = known && (n->in[i] < 0 || cx_known(&p->slot[n->in[i]].value.spec));
-    if (infer(p, n, &plan, err)) return err->code;
+    if (cx_infer(p, n, &plan, err)) return err->code;
     for (int j = 0; j < n->op->n_out; j++) {
         cx_slot *s = &p->slot[n->out[j]];
         cx_spec *have = &s->value.spec, *now = &plan.out[j];

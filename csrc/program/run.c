@@ -12,7 +12,7 @@ size_t cx_place(cx_span *span, int *order, int n)
         int me = order[i], kept = 0, at = 0;
         cx_span *s = &span[me];
         size_t offset = 0;
-        s->size = (s->size + 63) / 64 * 64;
+        s->size = cx_whole(s->size);
         for (int a = 0; a < alive; a++)
             if (span[order[a]].last >= s->first) order[kept++] = order[a];
         alive = kept;
@@ -60,14 +60,21 @@ cx_code cx_afford(size_t bytes, cx_err *err)
                          (double)bytes / (1 << 20), (double)available / (1 << 20));
 }
 
+/* Is the value worth no memory between forward and backward? What a fusion leaves out and few gradients read is made
+ * again for them: the input of a batch norm in inference mode, an image with zeros around it. */
+static bool cheap(const cx_program *p, const cx_node *n, int slot, const int *maker)
+{
+    return !p->trains && ((n->op->affine && slot == n->in[0]) || (maker[slot] >= 0 && p->node[maker[slot]].op->zeros));
+}
+
 /* Marks the values of n that the gradients of its tracked inputs read. */
-static void mark_kept(const cx_program *p, const cx_node *n, bool *keep)
+static void mark_kept(const cx_program *p, const cx_node *n, const int *maker, bool *keep)
 {
     for (int i = 0; i < n->op->most_in; i++) {
         unsigned reads = n->op->reads[i];
         if (!reads || !cx_carries(p, n, i) || !p->slot[n->in[i]].tracked) continue;
         for (int k = 0; k < n->op->most_in; k++)
-            if (reads & CX_IN(k) && n->in[k] >= 0) keep[n->in[k]] = true;
+            if (reads & CX_IN(k) && n->in[k] >= 0 && !cheap(p, n, n->in[k], maker)) keep[n->in[k]] = true;
         for (int k = 0; k < n->op->n_out; k++)
             if (reads & CX_OUT(k)) keep[n->out[k]] = true;
     }
@@ -91,8 +98,8 @@ cx_block *cx_prepare(const cx_node *n, cx_value *in, const cx_value *out, bool b
     return form;
 }
 
-static cx_code run_node(cx_program *p, cx_node *n, cx_value *in, const cx_value *out, void *scratch,
-                        const cx_host *host, cx_err *err)
+static cx_code run_node(cx_program *p, const cx_fusion *c, cx_node *n, cx_value *in, const cx_value *out, void *scratch,
+                        void *rows, const cx_host *host, cx_err *err)
 {
     if (cx_poll(host, err)) return err->code;
     if (n->op->check && n->op->check(n->attr, in, err)) return err->code;
@@ -104,7 +111,12 @@ static cx_code run_node(cx_program *p, cx_node *n, cx_value *in, const cx_value 
     cx_enter(n);
     cx_block *form = cx_prepare(n, in, out, false);
     cx_kernel(true);
-    n->op->forward[cx_kernel_dtype(p, n)](n->attr, in, out, scratch);
+    if (c->last == c->head && c->pad < 0) {
+        n->op->forward[cx_kernel_dtype(p, n)](n->attr, in, out, scratch);
+    } else {
+        const cx_finish f = cx_finish_of(p, c, in, rows);
+        n->op->finished(n->attr, in, out, scratch, &f);
+    }
     cx_kernel(false);
     cx_drop(form);
     cx_leave();
@@ -113,24 +125,29 @@ static cx_code run_node(cx_program *p, cx_node *n, cx_value *in, const cx_value 
 
 /* What one run decides before its first kernel. Indexed by slot unless said. */
 typedef struct {
+    cx_span *span;             /* by root */
     bool *needed, *keep, *own; /* own: its result gets a block of its own */
     bool *made;                /* got its value in this run */
     bool *active;              /* by node */
     int *root;                 /* whose memory the slot is in: a VIEW's output lies in its input's */
     int *order;                /* roots in passing or kept memory, by birth */
-    cx_span *span;             /* by root */
-    size_t kept, passing, scratch, results;
+    int *maker;                /* node or -1 */
+    cx_uses *uses;
+    cx_fusion *fusion; /* by node: what runs there; active: something does */
+    size_t kept, passing, scratch, rows, results;
 } forward_plan;
 
 static bool plan_new(forward_plan *f, const cx_program *p)
 {
     size_t slots = (size_t)p->n_slot + 1, nodes = (size_t)p->n_node + 1;
-    size_t bytes = slots * (sizeof *f->span + 2 * sizeof(int) + 4) + nodes;
+    size_t bytes = slots * (sizeof *f->span + sizeof *f->uses + 3 * sizeof(int) + 4) + nodes * (1 + sizeof *f->fusion);
     char *all = cx_alloc(bytes);
     if (!all) return false;
     f->span = (cx_span *)all;
-    f->root = (int *)(f->span + slots), f->order = f->root + slots;
-    f->needed = (bool *)(f->order + slots), f->keep = f->needed + slots, f->own = f->keep + slots;
+    f->uses = (cx_uses *)(f->span + slots);
+    f->fusion = (cx_fusion *)(f->uses + slots);
+    f->root = (int *)(f->fusion + nodes), f->order = f->root + slots, f->maker = f->order + slots;
+    f->needed = (bool *)(f->maker + slots), f->keep = f->needed + slots, f->own = f->keep + slots;
     f->made = f->own + slots, f->active = f->made + slots;
     return true;
 }
@@ -147,49 +164,107 @@ static void mark_needed(forward_plan *f, const cx_program *p, const bool *want)
     }
 }
 
-/* Lifetimes of what this run makes, and which slots stay after it. */
-static cx_code mark_lifetimes(forward_plan *f, const cx_program *p, const bool *want, cx_err *err)
+/* Who uses what, and which slots stay after this run. */
+static void mark_staying(forward_plan *f, const cx_program *p, const bool *want)
 {
-    for (int s = 0; s < p->n_slot; s++) f->root[s] = s, f->own[s] = want[s];
+    for (int s = 0; s < p->n_slot; s++) f->root[s] = s, f->own[s] = want[s], f->maker[s] = -1;
     for (int k = 0; k < p->n_node; k++) {
         const cx_node *n = &p->node[k];
         if (!f->active[k]) continue;
-        for (int i = 0; i < n->op->most_in; i++) {
-            if (n->in[i] < 0) continue;
-            cx_span *s = &f->span[f->root[n->in[i]]];
-            if (s->used)
-                s->last = k;
-            else if (!p->slot[f->root[n->in[i]]].value.data)
-                return cx_fail(err, CX_EVALUE, "%s: input %d was not fed", n->op->name, i);
-        }
-        mark_kept(p, n, f->keep);
-        if (n->op->kind == CX_VIEW) {
-            f->root[n->out[0]] = f->root[n->in[0]];
-            continue;
-        }
-        for (int j = 0; j < n->op->n_out; j++) {
-            cx_span *s = &f->span[n->out[j]];
-            *s = (cx_span){.first = k, .last = k, .used = true};
-            if (cx_bytes(&p->slot[n->out[j]].value.spec, &s->size, err)) return err->code;
-        }
-        if (n->scratch > f->scratch) f->scratch = n->scratch;
+        for (int j = 0; j < n->op->n_out; j++) f->maker[n->out[j]] = k;
+        for (int i = 0; i < n->op->most_in; i++)
+            if (n->in[i] >= 0) f->uses[n->in[i]].count++, f->uses[n->in[i]].last = k;
+        mark_kept(p, n, f->maker, f->keep);
+        if (n->op->kind == CX_VIEW) f->root[n->out[0]] = f->root[n->in[0]];
     }
     for (int s = 0; s < p->n_slot; s++) { /* who keeps or fetches a view keeps or fetches what it lies in */
         if (f->keep[s]) f->keep[f->root[s]] = true;
         if (f->own[s]) f->own[f->root[s]] = true;
     }
+}
+
+/* A fusion runs in its last node's place; the others' places are empty. */
+static void fuse(forward_plan *f, const cx_program *p)
+{
+    bool *stays = f->made; /* not in use yet */
+    for (int s = 0; s < p->n_slot; s++) stays[s] = f->keep[s] || f->own[s] || p->slot[s].value.data;
+    for (int k = 0; k < p->n_node; k++)
+        if (f->active[k]) cx_alone(&f->fusion[k], k);
+    for (int k = 0; k < p->n_node; k++) {
+        cx_fusion c;
+        if (!f->active[k] || f->fusion[k].head != k) continue;
+        cx_fuse(p, k, f->maker, f->uses, stays, &c);
+        f->active[k] = false;
+        if (c.pad >= 0) f->active[c.pad] = false;
+        if (c.affine >= 0) f->active[c.affine] = false;
+        if (c.sum >= 0) f->active[c.sum] = false;
+        if (c.sum >= 0) stays[c.plus] = true; /* the sum is taken */
+        f->active[c.last] = true, f->fusion[c.last] = c;
+    }
+    memset(stays, 0, (size_t)p->n_slot);
+}
+
+static cx_code mark_lifetimes(forward_plan *f, const cx_program *p, cx_err *err)
+{
+    for (int k = 0; k < p->n_node; k++) {
+        const cx_node *n = &p->node[k];
+        cx_node merged;
+        int in[CX_FUSION_INS];
+        if (!f->active[k]) continue;
+        const cx_node *head = cx_fusion_node(p, &f->fusion[k], &merged, err);
+        if (!head) return err->code;
+        const int n_in = cx_fusion_inputs(p, &f->fusion[k], in);
+        for (int i = 0; i < n_in; i++) {
+            cx_span *s = &f->span[f->root[in[i]]];
+            if (s->used)
+                s->last = k;
+            else if (!p->slot[f->root[in[i]]].value.data)
+                return cx_fail(err, CX_EVALUE, "%s: input %d was not fed", head->op->name, i);
+        }
+        if (n->op->kind == CX_VIEW) continue;
+        for (int j = 0; j < n->op->n_out; j++) {
+            cx_span *s = &f->span[n->out[j]];
+            *s = (cx_span){.first = k, .last = k, .used = true};
+            if (cx_bytes(&p->slot[n->out[j]].value.spec, &s->size, err)) return err->code;
+        }
+        const size_t rows = cx_fusion_rows(p, &f->fusion[k]), scratch = cx_whole(head->scratch);
+        if (scratch > f->scratch) f->scratch = scratch;
+        if (rows > f->rows) f->rows = rows;
+    }
     return CX_OK;
+}
+
+static bool passing(const forward_plan *f, const cx_program *p, int slot)
+{
+    return f->span[slot].used && !f->keep[slot] && !f->own[slot] && !p->slot[slot].value.data;
+}
+/* A sum whose other summand nobody reads later is written over it, which spares the caches a buffer. */
+static void reuse_summands(forward_plan *f, const cx_program *p)
+{
+    for (int k = 0; k < p->n_node; k++) {
+        const cx_fusion *c = &f->fusion[k];
+        int in[CX_FUSION_INS], readers = 0;
+        if (!f->active[k] || c->sum < 0) continue;
+        const int to = p->node[k].out[0], from = f->root[c->plus], n_in = cx_fusion_inputs(p, c, in);
+        for (int i = 0; i < n_in; i++) readers += f->root[in[i]] == from;
+        if (readers != 1 || f->span[from].last != k || f->span[from].size != f->span[to].size) continue;
+        if (f->root[to] != to || !passing(f, p, from) || !passing(f, p, to)) continue;
+        f->span[from].last = f->span[to].last, f->span[to].used = false;
+        for (int s = 0; s < p->n_slot; s++)
+            if (f->root[s] == to) f->root[s] = from;
+    }
 }
 
 static cx_code place(forward_plan *f, const cx_program *p, cx_err *err)
 {
     int n = 0;
+    reuse_summands(f, p);
     for (int k = 0; k < p->n_node; k++)
         for (int j = 0; f->active[k] && j < p->node[k].op->n_out; j++) {
             int s = p->node[k].out[j];
             cx_span *span = &f->span[s];
             if (!span->used) continue;
-            size_t size = (span->size + 63) / 64 * 64;
+            size_t size = cx_whole(span->size);
             bool present = p->slot[s].value.data; /* made before; this time the kernel writes a spare copy */
             if (f->own[s] && !present) {
                 f->results += size;
@@ -200,7 +275,7 @@ static cx_code place(forward_plan *f, const cx_program *p, cx_err *err)
             }
         }
     f->passing = cx_place(f->span, f->order, n);
-    return cx_afford(f->kept + f->passing + f->scratch + f->results, err);
+    return cx_afford(f->kept + f->passing + f->scratch + f->rows + f->results, err);
 }
 
 static cx_code run_planned(forward_plan *f, cx_program *p, cx_block *kept, cx_block *passing, const cx_host *host,
@@ -208,10 +283,13 @@ static cx_code run_planned(forward_plan *f, cx_program *p, cx_block *kept, cx_bl
 {
     char *base = cx_block_data(passing);
     for (int k = 0; k < p->n_node; k++) {
-        cx_node *n = &p->node[k];
+        const cx_node *n = &p->node[k];
+        cx_node merged;
         cx_value in[CX_INS], out[CX_OUTS];
         if (!f->active[k]) continue;
-        cx_gather(p, n->in, CX_INS, in);
+        cx_node *head = cx_fusion_node(p, &f->fusion[k], &merged, err);
+        if (!head) return err->code;
+        cx_gather(p, head->in, CX_INS, in);
         if (n->op->kind == CX_VIEW) {
             cx_value *v = &p->slot[n->out[0]].value;
             v->data = in[0].data, v->block = cx_keep(in[0].block);
@@ -223,7 +301,7 @@ static cx_code run_planned(forward_plan *f, cx_program *p, cx_block *kept, cx_bl
             cx_value *v = &p->slot[s].value;
             out[j] = *v;
             if (v->data) {
-                out[j].data = base + f->span[s].offset;
+                out[j].data = base + f->span[f->root[s]].offset;
                 continue;
             }
             if (f->own[s]) {
@@ -231,12 +309,13 @@ static cx_code run_planned(forward_plan *f, cx_program *p, cx_block *kept, cx_bl
                 if (cx_value_new(&spec, v, err)) return err->code;
             } else {
                 v->block = cx_keep(f->keep[s] ? kept : passing);
-                v->data = (f->keep[s] ? (char *)cx_block_data(kept) : base) + f->span[s].offset;
+                v->data = (f->keep[s] ? (char *)cx_block_data(kept) : base) + f->span[f->root[s]].offset;
             }
             f->made[s] = true;
             out[j] = *v;
         }
-        if (run_node(p, n, in, out, base + f->passing, host, err)) return err->code;
+        char *scratch = base + f->passing;
+        if (run_node(p, &f->fusion[k], head, in, out, scratch, scratch + f->scratch, host, err)) return err->code;
     }
     return CX_OK;
 }
@@ -248,10 +327,12 @@ cx_code cx_compute(cx_program *p, const bool *want, const cx_host *host, cx_err 
     err->code = CX_OK;
     if (!plan_new(&f, p)) return cx_fail(err, CX_ENOMEM, "out of memory: the program has %d nodes", p->n_node);
     mark_needed(&f, p, want);
-    if (mark_lifetimes(&f, p, want, err) || place(&f, p, err)) goto done;
-    if ((f.kept && !(kept = cx_block_new(f.kept))) || !(passing = cx_block_new(f.passing + f.scratch))) {
-        cx_fail(err, CX_ENOMEM, "out of memory: this call needs %.1f MiB",
-                (double)(f.kept + f.passing + f.scratch) / (1 << 20));
+    mark_staying(&f, p, want);
+    fuse(&f, p);
+    if (mark_lifetimes(&f, p, err) || place(&f, p, err)) goto done;
+    const size_t spare = f.passing + f.scratch + f.rows;
+    if ((f.kept && !(kept = cx_block_new(f.kept))) || !(passing = cx_block_new(spare))) {
+        cx_fail(err, CX_ENOMEM, "out of memory: this call needs %.1f MiB", (double)(f.kept + spare) / (1 << 20));
         goto done;
     }
     run_planned(&f, p, kept, passing, host, err);

@@ -100,6 +100,7 @@ enum { OWN_DTYPE = -1 };
 PyObject *as_tensor(PyObject *o, int want, bool borrow);
 int natural_dtype(PyObject *o); /* that of a tensor, array or number; OWN_DTYPE: nothing to learn from o */
 int copy_value(const cx_value *from, cx_value *to);
+PyObject *new_array(const cx_spec *s); /* uninitialised, writable */
 PyObject *array_of(const cx_value *v); /* fresh, writable */
 PyObject *view_of(const cx_value *v);  /* read-only, holds the block */
 PyObject *shape_object(const cx_spec *s);
@@ -215,6 +216,7 @@ PyObject *tensor_numpy(PyObject *o, PyObject *unused);
 PyObject *tensor_array(PyObject *o, PyObject *args, PyObject *kw);
 int tensor_buffer(PyObject *o, Py_buffer *view, int flags);
 void tensor_buffer_release(PyObject *o, Py_buffer *view);
+cx_block *buffered_block(const Py_buffer *view); /* what a buffer of tensor_buffer lies in; NULL: it is none */
 Py_ssize_t tensor_length(PyObject *o);
 int tensor_truth(PyObject *o);
 PyObject *tensor_float(PyObject *o);

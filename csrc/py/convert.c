@@ -132,29 +132,18 @@ PyObject *shape_object(const cx_spec *s)
     return t;
 }
 
-PyObject *array_of(const cx_value *v)
-{
-    npy_intp dim[CX_RANK];
-    for (int i = 0; i < v->spec.ndim; i++) dim[i] = (npy_intp)v->spec.dim[i];
-    PyObject *a = PyArray_SimpleNew(v->spec.ndim, dim, npy_type[v->spec.dtype]);
-    size_t size = a ? (size_t)PyArray_NBYTES((PyArrayObject *)a) : 0;
-    if (size) memcpy(PyArray_DATA((PyArrayObject *)a), v->data, size);
-    return a;
-}
-
 static const char capsule_name[] = "cnnexplain block";
 static void drop_capsule(PyObject *capsule)
 {
     cx_drop(PyCapsule_GetPointer(capsule, capsule_name));
 }
-PyObject *view_of(const cx_value *v)
+/* An array in v's memory, which it holds. */
+static PyObject *array_on(const cx_value *v)
 {
     npy_intp dim[CX_RANK];
-    if (!v->block) return array_of(v);
     for (int i = 0; i < v->spec.ndim; i++) dim[i] = (npy_intp)v->spec.dim[i];
     PyObject *a = PyArray_SimpleNewFromData(v->spec.ndim, dim, npy_type[v->spec.dtype], v->data);
     if (!a) return NULL;
-    PyArray_CLEARFLAGS((PyArrayObject *)a, NPY_ARRAY_WRITEABLE);
     PyObject *capsule = PyCapsule_New(cx_keep(v->block), capsule_name, drop_capsule);
     if (!capsule) {
         cx_drop(v->block);
@@ -163,6 +152,55 @@ PyObject *view_of(const cx_value *v)
     }
     Py_DECREF(a);
     return NULL;
+}
+
+/* Large ones lie in a block: it is handed out again when the array goes, where the C library would give its pages back
+ * to the system, and a fresh page costs more than filling it. */
+PyObject *new_array(const cx_spec *s)
+{
+    static const size_t large = (size_t)64 << 10;
+    npy_intp dim[CX_RANK];
+    cx_value v;
+    cx_err err;
+    size_t size;
+    if (cx_bytes(s, &size, &err)) return raise_error(&err);
+    if (size < large) {
+        for (int i = 0; i < s->ndim; i++) dim[i] = (npy_intp)s->dim[i];
+        return PyArray_SimpleNew(s->ndim, dim, npy_type[s->dtype]);
+    }
+    if (cx_value_new(s, &v, &err)) return raise_error(&err);
+    PyObject *a = array_on(&v);
+    cx_clear(&v);
+    return a;
+}
+
+PyObject *array_of(const cx_value *v)
+{
+    PyObject *a = new_array(&v->spec);
+    size_t size = a ? (size_t)PyArray_NBYTES((PyArrayObject *)a) : 0;
+    if (size) memcpy(PyArray_DATA((PyArrayObject *)a), v->data, size);
+    return a;
+}
+PyObject *view_of(const cx_value *v)
+{
+    if (!v->block) return array_of(v);
+    PyObject *a = array_on(v);
+    if (a) PyArray_CLEARFLAGS((PyArrayObject *)a, NPY_ARRAY_WRITEABLE);
+    return a;
+}
+
+/* The block of a tensor or variable that a read-only view shows from its beginning: nobody writes it while the view
+ * lives. NumPy gets views from view_of, and by itself through the buffer protocol. */
+static cx_block *block_under(PyArrayObject *a)
+{
+    PyObject *base = PyArray_BASE(a);
+    cx_block *b = NULL;
+    if (!base || PyArray_ISWRITEABLE(a)) return NULL;
+    if (PyCapsule_IsValid(base, capsule_name))
+        b = PyCapsule_GetPointer(base, capsule_name);
+    else if (PyMemoryView_Check(base))
+        b = buffered_block(PyMemoryView_GET_BUFFER(base));
+    return b && cx_block_data(b) == PyArray_DATA(a) ? b : NULL;
 }
 
 static void release_array(void *array) /* calls are freed with the GIL held */
@@ -257,7 +295,11 @@ static PyObject *tensor_of_array(PyObject *o, PyArrayObject *a, int want, bool m
     v.spec.dtype = (cx_dtype)want;
     for (int i = 0; i < v.spec.ndim; i++) v.spec.dim[i] = PyArray_DIM(a, i);
     bool fits = PyArray_ISCARRAY_RO(a) && PyArray_EquivTypenums(PyArray_TYPE(a), npy_type[want]);
-    if (fits && borrow && o == (PyObject *)a && PyArray_SIZE(a)) {
+    cx_block *shown = fits ? block_under(a) : NULL;
+    if (shown) {
+        v.block = cx_keep(shown), v.data = PyArray_DATA(a);
+        result = new_tensor(&v);
+    } else if (fits && borrow && o == (PyObject *)a && PyArray_SIZE(a)) {
         if (!(v.block = cx_block_wrap(a, release_array))) return PyErr_NoMemory();
         Py_INCREF(a);
         v.data = PyArray_DATA(a);

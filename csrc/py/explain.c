@@ -43,16 +43,12 @@ static int read_target(PyObject *size, PyObject *method, cx_target *t, const cx_
 }
 
 /* A new array (n, height, width) or, with channels, (n, height, width, channels). */
-static PyObject *new_maps(const cx_view *like, const cx_target *target, int rank, int type)
+static PyObject *new_maps(const cx_view *like, const cx_target *target, int rank, cx_dtype dtype)
 {
-    npy_intp dim[4];
-    for (int i = 0; i < rank; i++) dim[i] = (npy_intp)like->spec.dim[i];
-    if (target) dim[1] = (npy_intp)target->size[0], dim[2] = (npy_intp)target->size[1];
-    return PyArray_SimpleNew(rank, dim, type);
-}
-static int type_of(const cx_view *v)
-{
-    return v->spec.dtype == CX_F32 ? NPY_FLOAT32 : NPY_FLOAT64;
+    cx_spec s = like->spec;
+    s.ndim = rank, s.dtype = dtype;
+    if (target) s.dim[1] = target->size[0], s.dim[2] = target->size[1];
+    return new_array(&s);
 }
 static PyObject *finished(PyObject *made, cx_code code, const cx_err *err)
 {
@@ -83,7 +79,7 @@ static PyObject *explain_cam(PyObject *module, PyObject *args)
                      (long long)f.spec.dim[0], index);
         goto done;
     }
-    if (!(maps = new_maps(&f, target, 3, type_of(&f)))) goto done;
+    if (!(maps = new_maps(&f, target, 3, f.spec.dtype))) goto done;
     Py_BEGIN_ALLOW_THREADS;
     code = cx_cam(&f, &w, data_of(numbers), target, data_of(maps), &err);
     Py_END_ALLOW_THREADS;
@@ -104,9 +100,45 @@ static PyObject *explain_grad_cam(PyObject *module, PyObject *args)
     (void)module;
     if (!PyArg_ParseTuple(args, "OOOO:explain_grad_cam", &activations, &gradients, &size, &method)) return NULL;
     if (read_view(activations, "activations", 4, &a) < 0 || read_view(gradients, "gradients", 4, &g) < 0) return NULL;
-    if (read_target(size, method, &t, &target) < 0 || !(maps = new_maps(&a, target, 3, type_of(&a)))) return NULL;
+    if (read_target(size, method, &t, &target) < 0 || !(maps = new_maps(&a, target, 3, a.spec.dtype))) return NULL;
     Py_BEGIN_ALLOW_THREADS;
     code = cx_grad_cam(&a, &g, target, data_of(maps), &err);
+    Py_END_ALLOW_THREADS;
+    return finished(maps, code, &err);
+}
+
+static PyObject *explain_channel_weights(PyObject *module, PyObject *args)
+{
+    PyObject *activations, *gradients, *way, *weights;
+    cx_view a, g;
+    double epsilon;
+    cx_err err;
+    cx_code code;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OOOd:explain_channel_weights", &activations, &gradients, &way, &epsilon)) return NULL;
+    if (read_view(activations, "activations", 4, &a) < 0 || read_view(gradients, "gradients", 4, &g) < 0) return NULL;
+    const int weighing = choose("weighing", "mean plus_plus share", way);
+    if (weighing < 0) return NULL;
+    if (!(weights = new_array(&(cx_spec){a.spec.dtype, 2, {a.spec.dim[0], a.spec.dim[3]}}))) return NULL;
+    Py_BEGIN_ALLOW_THREADS;
+    code = cx_channel_weights(&a, &g, (cx_weighing)weighing, epsilon, data_of(weights), &err);
+    Py_END_ALLOW_THREADS;
+    return finished(weights, code, &err);
+}
+
+static PyObject *explain_product_map(PyObject *module, PyObject *args)
+{
+    PyObject *activations, *gradients, *maps;
+    cx_view a, g;
+    int rectify;
+    cx_err err;
+    cx_code code;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OOp:explain_product_map", &activations, &gradients, &rectify)) return NULL;
+    if (read_view(activations, "activations", 4, &a) < 0 || read_view(gradients, "gradients", 4, &g) < 0) return NULL;
+    if (!(maps = new_maps(&a, NULL, 3, a.spec.dtype))) return NULL;
+    Py_BEGIN_ALLOW_THREADS;
+    code = cx_product_map(&a, &g, rectify, data_of(maps), &err);
     Py_END_ALLOW_THREADS;
     return finished(maps, code, &err);
 }
@@ -120,7 +152,7 @@ static PyObject *explain_saliency(PyObject *module, PyObject *args)
     cx_code code;
     (void)module;
     if (!PyArg_ParseTuple(args, "Op:explain_saliency", &gradients, &maximum)) return NULL;
-    if (read_view(gradients, "gradients", 4, &g) < 0 || !(maps = new_maps(&g, NULL, 3, type_of(&g)))) return NULL;
+    if (read_view(gradients, "gradients", 4, &g) < 0 || !(maps = new_maps(&g, NULL, 3, g.spec.dtype))) return NULL;
     Py_BEGIN_ALLOW_THREADS;
     code = cx_saliency(&g, maximum, data_of(maps), &err);
     Py_END_ALLOW_THREADS;
@@ -132,7 +164,7 @@ static PyObject *explain_to_uint8(PyObject *module, PyObject *maps)
     cx_view m;
     PyObject *bytes;
     (void)module;
-    if (read_view(maps, "maps", 3, &m) < 0 || !(bytes = new_maps(&m, NULL, 3, NPY_UINT8))) return NULL;
+    if (read_view(maps, "maps", 3, &m) < 0 || !(bytes = new_maps(&m, NULL, 3, CX_U8))) return NULL;
     Py_BEGIN_ALLOW_THREADS;
     cx_to_uint8(&m, data_of(bytes));
     Py_END_ALLOW_THREADS;
@@ -144,7 +176,7 @@ static PyObject *explain_normalize(PyObject *module, PyObject *maps)
     cx_view m;
     PyObject *scaled;
     (void)module;
-    if (read_view(maps, "maps", 3, &m) < 0 || !(scaled = new_maps(&m, NULL, 3, type_of(&m)))) return NULL;
+    if (read_view(maps, "maps", 3, &m) < 0 || !(scaled = new_maps(&m, NULL, 3, m.spec.dtype))) return NULL;
     Py_BEGIN_ALLOW_THREADS;
     cx_normalize(&m, data_of(scaled));
     Py_END_ALLOW_THREADS;
@@ -164,7 +196,7 @@ static PyObject *explain_resize(PyObject *module, PyObject *args)
     if (read_view(maps, "maps", 4, &m) < 0 || read_target(size, method, &t, &target) < 0) return NULL;
     if (!target)
         return PyErr_Format(PyExc_ValueError, "`size` must be a tuple of 2 positive integers. Received: size=None");
-    if (!(resized = new_maps(&m, target, 4, type_of(&m)))) return NULL;
+    if (!(resized = new_maps(&m, target, 4, m.spec.dtype))) return NULL;
     Py_BEGIN_ALLOW_THREADS;
     code = cx_resample(&m, target, m.spec.dtype, data_of(resized), &err);
     Py_END_ALLOW_THREADS;
@@ -174,6 +206,8 @@ static PyObject *explain_resize(PyObject *module, PyObject *args)
 static PyMethodDef functions[] = {
     {"explain_cam", explain_cam, METH_VARARGS, "(features, weights, class_index, size, method)"},
     {"explain_grad_cam", explain_grad_cam, METH_VARARGS, "(activations, gradients, size, method)"},
+    {"explain_channel_weights", explain_channel_weights, METH_VARARGS, "(activations, gradients, weighing, epsilon)"},
+    {"explain_product_map", explain_product_map, METH_VARARGS, "(activations, gradients, rectify)"},
     {"explain_saliency", explain_saliency, METH_VARARGS, "(gradients, maximum)"},
     {"explain_to_uint8", explain_to_uint8, METH_O, "(maps)"},
     {"explain_normalize", explain_normalize, METH_O, "(maps)"},

@@ -4,7 +4,8 @@
 typedef struct {
     PyObject_HEAD cx_program *p;
     program *g;
-    bool busy; /* a thread is in it with the GIL released */
+    bool busy;  /* a thread is in it with the GIL released */
+    bool stays; /* its variables keep their values for further calls */
 } instance;
 
 int parse_rule(PyObject *gate, PyObject *overlap, cx_rule *rule)
@@ -50,13 +51,13 @@ static int parse_pairs(const program *g, PyObject *list, const char *what, int *
 
 PyObject *program_run(PyObject *self, PyObject *args, PyObject *kw)
 {
-    static char *names[] = {"feeds", "fetches", "track", NULL};
+    static char *names[] = {"feeds", "fetches", "track", "stays", NULL};
     program *g = (program *)self;
     PyObject *feeds, *fetches, **value = NULL, *result = NULL, *pairs = NULL, *wanted = NULL;
-    int track = 1, *slot = NULL, *fetch = NULL;
+    int track = 1, stays = 0, *slot = NULL, *fetch = NULL;
     bool *tracked = NULL;
     Py_ssize_t n = 0, m = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kw, "OO|p", names, &feeds, &fetches, &track)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kw, "OO|pp", names, &feeds, &fetches, &track, &stays)) return NULL;
     if (!(pairs = PySequence_Fast(feeds, "`feeds` must be a list of (symbol, value)")) ||
         !(wanted = PySequence_Fast(fetches, "`fetches` must be a list of symbols")))
         goto done;
@@ -74,9 +75,12 @@ PyObject *program_run(PyObject *self, PyObject *args, PyObject *kw)
         if ((fetch[i] = program_slot(g, PySequence_Fast_GET_ITEM(wanted, i), "fetches")) < 0) goto done;
     instance *made = (instance *)S.Instance->tp_alloc(S.Instance, 0);
     if (!made) goto done;
-    made->g = (program *)Py_NewRef(self);
+    made->g = (program *)Py_NewRef(self), made->stays = stays;
     made->p = program_instance(g, slot, value, tracked, (int)n, NULL);
-    if (made->p && run_program(made->p, fetch, (int)m, true) == 0)
+    cx_form_at_once(stays);
+    int bad = !made->p || run_program(made->p, fetch, (int)m, true) < 0;
+    cx_form_at_once(false);
+    if (!bad)
         result = (PyObject *)made;
     else
         Py_DECREF((PyObject *)made);
@@ -136,7 +140,9 @@ static PyObject *instance_backward(PyObject *self, PyObject *args, PyObject *kw)
     for (Py_ssize_t i = 0; i < m; i++)
         if ((to[i] = program_slot(in->g, PySequence_Fast_GET_ITEM(list, i), "wanted")) < 0) goto done;
     if (occupy(in) < 0) goto done;
+    cx_form_at_once(in->stays);
     result = plain_backward(in->p, from, dvalue, (int)n, to, (int)m, &rule);
+    cx_form_at_once(false);
     in->busy = false;
 done:
     for (Py_ssize_t i = 0; value && i < n; i++) Py_XDECREF(value[i]);

@@ -391,8 +391,8 @@ static void program_dealloc(PyObject *o)
 }
 static PyMethodDef methods[] = {
     {"run", (PyCFunction)(void (*)(void))program_run, METH_VARARGS | METH_KEYWORDS,
-     "run(feeds, fetches, track=True) -> Instance. feeds: (symbol, value) pairs; any symbol of the program may be "
-     "fed."},
+     "run(feeds, fetches, track=True, stays=False) -> Instance. feeds: (symbol, value) pairs; any symbol of the "
+     "program may be fed. stays: the variables keep their values for further calls, so forms of them are worth it."},
     {"train_step", (PyCFunction)(void (*)(void))program_train_step, METH_VARARGS | METH_KEYWORDS,
      "train_step(inputs, loss, variables, update, attributes, state, step): forward, backward, optimizer and updates. "
      "Returns the outputs."},

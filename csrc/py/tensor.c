@@ -82,6 +82,11 @@ void tensor_buffer_release(PyObject *o, Py_buffer *view)
     PyMem_Free(held[0]), PyMem_Free(held);
 }
 
+cx_block *buffered_block(const Py_buffer *view)
+{
+    return view->obj && is_tensor(view->obj) ? ((void **)view->internal)[1] : NULL;
+}
+
 /* The one element as a NumPy scalar. */
 static PyObject *element(PyObject *o, const char *what)
 {

@@ -186,6 +186,7 @@ PyObject *program_train_step(PyObject *self, PyObject *args, PyObject *kw)
     if (program_convert(g, given, true, leaf) < 0) goto done;
     for (int i = 0; i < n_in; i++) slot[i] = id_slot(&g->ids, ID(PyTuple_GET_ITEM(g->inputs, i)));
     if (!(p = program_instance(g, slot, leaf, no_feeds, n_in, &tracked))) goto done;
+    p->trains = true;
     int *fetch = slot + n_in, n_fetch = n_out + program_update_slots(g, fetch + n_out);
     for (int i = 0; i < n_out; i++) fetch[i] = id_slot(&g->ids, ID(PyTuple_GET_ITEM(g->outputs, i)));
     fetch[n_fetch++] = loss_slot;

@@ -75,6 +75,16 @@ static PyObject *variable_new(PyTypeObject *type, PyObject *args, PyObject *kw)
     if (t) t->id = next_id(), t->trainable = true;
     return (PyObject *)t;
 }
+/* What a variable starts on: the block that this tensor alone has and fills, so that large weights are never there
+ * twice; of the two, whoever is written while the other lives gets a copy. */
+static int own_value(const tensor *t, cx_value *fresh)
+{
+    const cx_value *v = &t->v;
+    bool alone = !is_variable((PyObject *)t) && v->block && cx_block_data(v->block) == v->data && cx_sole(v->block);
+    if (!alone) return copy_value(v, fresh);
+    *fresh = cx_share(v);
+    return 0;
+}
 static int variable_init(PyObject *o, PyObject *args, PyObject *kw)
 {
     static char *names[] = {"initial_value", "trainable", "dtype", NULL};
@@ -91,8 +101,7 @@ static int variable_init(PyObject *o, PyObject *args, PyObject *kw)
     bad = refuse_symbol(t);
     if (!bad && want != OWN_DTYPE) Py_SETREF(t, cast_to(t, (cx_dtype)want));
     if (!t) return -1;
-    /* A variable never starts on another's buffer. */
-    if (!bad && !(bad = copy_value(&V(t), &fresh))) {
+    if (!bad && !(bad = own_value((tensor *)t, &fresh))) {
         cx_clear(&V(o));
         V(o) = fresh;
         cx_lasts(fresh.block);

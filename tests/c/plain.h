@@ -18,8 +18,8 @@ static inline double plain_largest(const double *x, int64_t n)
     return most;
 }
 
-static inline void conv_plain(const plain_shape *s, const cx_value *x, const cx_value *k, const cx_value *dy,
-                              plain_result *r)
+UNWATCHED static inline void conv_plain(const plain_shape *s, const cx_value *x, const cx_value *k, const cx_value *dy,
+                                        plain_result *r)
 {
     for (int64_t n = 0; n < s->n; n++)
         for (int64_t i = 0; i < s->out[0]; i++)

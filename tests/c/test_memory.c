@@ -41,6 +41,10 @@ static void forms(void)
     CHECK(cx_form_bytes() == 1000 && cx_sole(held)); /* who has it keeps it */
     cx_drop(held);
     CHECK(!cx_form_find(a, &packed, &make) && !make);
+    cx_form_at_once(true);
+    CHECK(!cx_form_find(b, &turned, &make) && make); /* the first time */
+    cx_form_at_once(false);
+    CHECK(!cx_form_find(b, &large, &make) && !make);
     cx_form_budget(2500);
     CHECK(use(a, &packed) && !use(a, &turned)); /* what is in use stays */
     for (int i = 0; i < 5000; i++) cx_drop(cx_form_find(a, &packed, &make));

@@ -54,6 +54,22 @@ def one_hot(indices, depth, on_value=1.0, off_value=0.0, axis=-1, dtype="float32
     return (np.where(np.expand_dims(indices, axis) == places, on_value, off_value).astype(dtype),)
 
 
+def patch(base, at, changed=None, where=None, size=1, fill=0.0):
+    height, width = np.broadcast_to(size, 2)
+    made = []
+    for i, (image, top, left) in enumerate(at):
+        # large enough for both, with the image somewhere inside
+        places = [0, top, left] + ([] if where is None else [*where[i]])
+        margin = int(max(abs(p) for p in places)) + max(height, width) + max(base.shape[1:3])
+        margin += 0 if changed is None else max(changed.shape[1:3])
+        field = np.pad(base[image], ((margin, margin), (margin, margin), (0, 0)), constant_values=fill)
+        if changed is not None:
+            row, column = where[i] + margin
+            field[row : row + changed.shape[1], column : column + changed.shape[2]] = changed[i]
+        made.append(field[margin + top :, margin + left :][:height, :width])
+    return (np.array(made, base.dtype).reshape(len(at), height, width, base.shape[3]),)
+
+
 TWINS = {
     "identity": lambda x: (x,),
     "stop_gradient": lambda x: (x,),
@@ -68,6 +84,7 @@ TWINS = {
     "gather": gather,
     "gather_nd": gather_nd,
     "one_hot": one_hot,
+    "patch": patch,
 }
 
 _rng = np.random.default_rng(3)
@@ -91,6 +108,9 @@ _MOVES = [
 ]
 _PADS = {"before": (0, 2, 1, 0), "after": (1, 0, 2, 0)}
 _INDICES = _rng.integers(0, 4, (2, 3))
+# inside, over each edge and corner, outside, far away; the changed part inside, over the edges, elsewhere
+_AT = np.array([[0, 1, 2], [1, -2, 1], [0, 3, -1], [1, 2, 4], [1, 0, 0], [0, 9, 9], [1, -70, 3], [0, 0, -7]])
+_WHERE = np.array([[2, 3], [0, 0], [2, -2], [4, 5], [-1, 5], [8, 8], [1, 1], [-1, -1]])
 
 CASES = [
     *((name, [(3, 4, 5)], attributes) for name, attributes in _MOVES),
@@ -152,5 +172,12 @@ CASES = [
     ("one_hot", [np.array([[0, 2], [1, 3]], np.uint8)], {"depth": 4, "axis": 0}),
     ("one_hot", [np.array([[0, 2, 1], [1, 3, 0]], np.int32)], {"depth": 4, "axis": 1, "dtype": "float64"}),
     ("one_hot", [np.array(1)], {"depth": 3, "on_value": 5, "off_value": -2, "dtype": "int32"}),
+    *(("patch", [(2, 5, 6, 3), _AT], {"size": size}) for size in ((3, 4), (1, 2), (9, 3))),
+    *(
+        ("patch", [(2, 5, 6, 3), _AT, (8, *sides, 3), _WHERE], {"size": size, "fill": fill})
+        for sides, size, fill in (((2, 2), (3, 4), 0.0), ((1, 4), (5, 6), -2.5), ((3, 3), (1, 1), np.inf))
+    ),
+    ("patch", [(1, 5, 6, 0), np.zeros((2, 3), np.int64)], {"size": 3}),
+    ("patch", [(1, 5, 6, 2), np.zeros((0, 3), np.int64)], {"size": 3}),
     *(("one_hot", [np.array([1, 0])], {"depth": 2, "dtype": d}) for d in _DTYPES),
 ]
