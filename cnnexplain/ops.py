@@ -16,6 +16,7 @@ from . import _core
 
 __all__ = ["cam", "grad_cam", "saliency", "max_pool_with_argmax", "max_unpool", "normalize", "resize"]
 
+_REAL = (np.dtype(np.float32), np.dtype(np.float64))
 METHODS = ("nearest", "bilinear", "bicubic", "zoom0", "zoom1", "zoom2", "zoom3")
 
 
@@ -29,6 +30,8 @@ def _array(name: str, value: Any) -> np.ndarray:
 
 def _floats(name: str, value: Any, *others: Any) -> np.ndarray:
     """value as an aligned float32 or float64 array; float64 also when one of the others is."""
+    if not others and isinstance(value, np.ndarray) and value.dtype in _REAL and value.flags.aligned:
+        return value
     array = _array(name, value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"`{name}` must be an array of numbers. Received: an array of dtype {array.dtype}")
@@ -283,6 +286,8 @@ def normalize(maps: Any) -> np.ndarray:
     array = _floats("maps", maps)
     if array.ndim < 2:
         raise ValueError(f"`maps` must have shape (n, height, width). Received: maps.shape={array.shape}")
+    if array.ndim == 3:
+        return _core.explain_normalize(array)
     count = int(np.prod(array.shape[:-2]))
     return _core.explain_normalize(array.reshape(count, *array.shape[-2:])).reshape(array.shape)
 

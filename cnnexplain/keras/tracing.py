@@ -151,6 +151,8 @@ class Trace:
         updates: (variable, symbol) pairs: moving averages and random counters of a training trace.
         losses: Symbols of penalties that layers added.
         program: The `_core.Program` from inputs to outputs, with the updates.
+        derived: What others have made of the trace and want to find again, by keys of theirs.
+        memo: What others worked out about this graph; it goes with it.
 
     `trace[tensor]` is the program's symbol for a tensor of the graph, also one inside a nested model (of its
     first call when there are several), and for a variable the variable that the program reads.
@@ -168,6 +170,8 @@ class Trace:
         self.calls: dict[tuple[str, ...], Any] = {}
         self.shadows: dict[int, tuple[Any, Any]] = {}
         self.keep = (list(inputs), structure)
+        self.derived: dict[Any, Any] = {}
+        self.memo: dict[Any, Any] = {}
         self._program: Any = None
 
     @property
@@ -306,9 +310,10 @@ def trace(model_or_inputs: Any, outputs: Any = None, training: bool = False, dty
     Raises:
         ValueError: `outputs` cannot be reached from the inputs.
     """
-    from . import config
+    if dtype is not None:
+        from . import config
 
-    dtype = None if dtype is None else config.standardize_dtype(dtype)
+        dtype = config.standardize_dtype(dtype)
     if hasattr(model_or_inputs, "_traces"):
         return _trace_of_model(model_or_inputs, outputs, bool(training), dtype)
     inputs = tree.flatten(model_or_inputs)

@@ -16,6 +16,7 @@ from ..tracing import state
 from ..variable import Variable as Weight
 
 _INTERNAL = frozenset({"_inbound_nodes", "_traces", "_graph", "_own", "_programs", "_init_arguments"})
+_PLAIN = frozenset({bool, int, float, str, type(None)})  # what cannot hold anything
 # Edits that leave traces valid.
 _QUIET = frozenset({"built", "input_spec", "_build_shape", "_traced", "_losses"})
 
@@ -60,25 +61,23 @@ class VariableHolder:
         if self.__dict__["_traced"] and state.depth == 0 and name not in _QUIET:
             tracing.changed()
 
-    def _attributes(self) -> Iterator[Any]:
-        for name, value in self.__dict__.items():
-            if name in _INTERNAL:
-                continue
-            if isinstance(value, (list, tuple, dict)):
-                yield from (
-                    tree.flatten(value) if not isinstance(value, dict) else tree.flatten(list(value.values()))
-                )
-            else:
-                yield value
-
-    def _sublayers(self) -> list:
+    def _attributes(self) -> list:
+        """What the layer holds, also in lists and dicts: variables, layers, metrics and other objects."""
         found: list = []
-        seen: set[int] = set()
-        for value in self._attributes():
-            if isinstance(value, VariableHolder) and id(value) not in seen:
-                seen.add(id(value))
+        for name, value in [item for item in self.__dict__.items() if type(item[1]) not in _PLAIN]:
+            if isinstance(value, (list, tuple, dict)):
+                if value and name not in _INTERNAL:
+                    items = list(value.values()) if isinstance(value, dict) else value
+                    if not _PLAIN.issuperset(map(type, items)):
+                        found += tree.flatten(items)
+            elif name not in _INTERNAL:
                 found.append(value)
         return found
+
+    def _sublayers(self, held: list | None = None) -> list:
+        """The layers among `held`, what `_attributes` gave."""
+        values = self._attributes() if held is None else held
+        return list({id(value): value for value in values if isinstance(value, VariableHolder)}.values())
 
     def _own_variables(self) -> list[Any]:
         own = list(self._own)
@@ -89,7 +88,8 @@ class VariableHolder:
                 own.append(value)
         return [v for v in own if v.trainable] + [v for v in own if not v.trainable]
 
-    def _flatten_layers(self, include_self: bool = True) -> list:
+    def _inside(self) -> list[tuple[Any, list]]:
+        """The layer and every layer inside it, each with what it holds."""
         found: list = []
         seen: set[int] = set()
         stack: list = [self]
@@ -98,8 +98,13 @@ class VariableHolder:
             if id(layer) in seen:
                 continue
             seen.add(id(layer))
-            found.append(layer)
-            stack.extend(reversed(layer._sublayers()))
+            held = layer._attributes()
+            found.append((layer, held))
+            stack.extend(reversed(layer._sublayers(held)))
+        return found
+
+    def _flatten_layers(self, include_self: bool = True) -> list:
+        found = [layer for layer, _ in self._inside()]
         return found if include_self else found[1:]
 
     @property
@@ -154,8 +159,8 @@ class VariableHolder:
         from ..random import SeedGenerator
 
         found = self.weights
-        for layer in self._flatten_layers():
-            found.extend(value.state for value in layer._attributes() if isinstance(value, SeedGenerator))
+        for _, held in self._inside():
+            found.extend(value.state for value in held if isinstance(value, SeedGenerator))
         return found
 
     @property
@@ -205,12 +210,7 @@ class VariableHolder:
         """Metrics held as attributes, also by layers inside."""
         from ..metrics import Metric
 
-        return [
-            value
-            for layer in self._flatten_layers()
-            for value in layer._attributes()
-            if isinstance(value, Metric)
-        ]
+        return [value for _, held in self._inside() for value in held if isinstance(value, Metric)]
 
     @property
     def path(self) -> str:

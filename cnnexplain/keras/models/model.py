@@ -119,12 +119,12 @@ class Model(Trainer, ModelState, InputFitting, Layer):
             raise AttributeError(f"Model '{self.name}' has no graph of operations yet.")
         return list(self._graph.operations)
 
-    def _sublayers(self) -> list[Layer]:
+    def _sublayers(self, held: list | None = None) -> list[Layer]:
         if self._graph is None:
-            return super()._sublayers()
+            return super()._sublayers(held)
         found = list(self._graph.layers)
         seen = {id(layer) for layer in found}
-        found.extend(layer for layer in super()._sublayers() if id(layer) not in seen)
+        found.extend(layer for layer in super()._sublayers(held) if id(layer) not in seen)
         return found
 
     @property

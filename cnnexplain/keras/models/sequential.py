@@ -159,7 +159,7 @@ class Sequential(Model):
     def layers(self, value: Any) -> None:
         raise AttributeError("`Sequential.layers` cannot be set. Use `add()` and `pop()`.")
 
-    def _sublayers(self) -> list[Layer]:
+    def _sublayers(self, held: list | None = None) -> list[Layer]:
         return list(self._stack)
 
     def _known(self, shape: tuple, dtype: str) -> None:

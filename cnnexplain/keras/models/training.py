@@ -128,8 +128,12 @@ class Trainer(BatchSteps):
     @property
     def metrics_names(self) -> list[str]:
         """Names of `metrics`, in the order in which `evaluate` lists their values."""
-        own = [metric.name for metric in self.metrics if self._name_of(metric) == metric.name]
-        return own + sorted({self._name_of(metric) for metric in self.metrics}.difference(own))
+        return self._names_of(self.metrics)
+
+    def _names_of(self, metrics: list) -> list[str]:
+        names = [self._name_of(metric) for metric in metrics]
+        own = [metric.name for metric, name in zip(metrics, names, strict=True) if name == metric.name]
+        return own + sorted(set(names).difference(own))
 
     def _name_of(self, metric: Any) -> str:
         return metric.name if self._compiled is None else self._compiled.name_of(metric)
@@ -289,16 +293,16 @@ class Trainer(BatchSteps):
     def _batch_logs(self, own: dict | None) -> dict:
         return self._logs() if own is None else own
 
-    def _results(self, own: dict | None) -> dict:
+    def _results(self, own: dict | None, metrics: list | None = None) -> dict:
         """The values of an epoch, sorted by name: the metrics, or what the user's own step returned."""
-        metrics = self._logs()
-        logs = metrics if own is None or set(own) == set(metrics) else own
+        values = self._logs(metrics)
+        logs = values if own is None or set(own) == set(values) else own
         return {key: logs[key] for key in sorted(logs)}
 
-    def _logs(self) -> dict:
+    def _logs(self, metrics: list | None = None) -> dict:
         compiled = self._compiled
         values = {"loss": compiled.total.value()}
-        for metric in self.metrics:
+        for metric in self.metrics if metrics is None else metrics:
             if metric is compiled.total:
                 continue
             result = result_of(metric)
@@ -369,9 +373,10 @@ class Trainer(BatchSteps):
         handlers.on_test_end(logs)
         return logs
 
-    def _in_order(self, logs: dict) -> Any:
+    def _in_order(self, logs: dict, metrics: list | None = None) -> Any:
         """The values in the order of `metrics_names`, then by name; or the only one."""
-        names = [name for name in self.metrics_names if name in logs]
+        known = self.metrics_names if metrics is None else self._names_of(metrics)
+        names = [name for name in known if name in logs]
         values = [logs[name] for name in names + sorted(set(logs).difference(names))]
         return values[0] if len(values) == 1 else values
 
@@ -476,9 +481,14 @@ class Trainer(BatchSteps):
     def _on_batch(self, x: Any, y: Any, w: Any, training: bool, return_dict: bool) -> Any:
         data.count_of(x, y, w)
         self._precheck(x)
-        self.reset_metrics()
-        logs = self._results(self._run_batch(x, y, w, training))
-        return logs if return_dict else self._in_order(logs)
+        metrics, known = self.metrics, self._compiled.built  # to look through all layers again is slow
+        for metric in metrics:
+            metric.reset_state()
+        own = self._run_batch(x, y, w, training)
+        if own is not None or not known:
+            metrics = self.metrics
+        logs = self._results(own, metrics)
+        return logs if return_dict else self._in_order(logs, metrics)
 
 
 def _whole_number(name: str, value: Any) -> int:
