@@ -1,153 +1,177 @@
-"""This package against PyTorch and TensorFlow on this machine, in alternation, each side in its own process.
+"""This package against its rivals on this machine, in alternation, each side in its own process.
 
     pip install -e '.[bench]'
-    python -m tests.bench [--rounds 5] [--only VGG16] [--threads 1] [--curves] [--json]
+    python -m tests.bench [--only VGG16] [--rounds 5] [--threads 1] [--isa avx2] [--markdown | --json]
+    python -m tests.bench --curves
 
 For each row the minimum of all rounds, in milliseconds; PyTorch in the better of its two memory formats. A
-rival that is not installed is left out.
+rival that is not installed is left out; so is a method that this package does not have. "of peak" is what a
+direct computation would multiply and add, by time, by what the machine multiplies and adds at most with the
+chosen instruction set: Winograd's algorithm multiplies less, so that more than 100 % is possible. Rows that
+fall short say so.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from .work import CURVES, TABLE, Work
+from . import engine
+from .report import JsonReport, MarkdownReport, TextReport
+from .side import Failed, Side
+from .work import CURVES, MOST_FAULTS, TABLE, Work
 
-_PACKAGES = {"pytorch": "torch", "tensorflow": "tensorflow"}
+_PACKAGES = {
+    "pytorch": "torch",
+    "tensorflow": "tensorflow",
+    "pytorch-grad-cam": "pytorch_grad_cam",
+    "captum": "captum",
+}
+_ENOUGH = 40  # seconds of rounds that a row may take before it stops at two of them
 
 
 def cpu_name() -> str:
-    """The CPU's name as Linux reports it."""
+    """The CPU's name, family and model as Linux reports them."""
     try:
         with open("/proc/cpuinfo") as lines:
-            return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
+            about = dict(part.split(":", 1) for part in lines.read().split("\n\n")[0].splitlines())
+    except (OSError, ValueError):
         return platform.processor() or "unknown CPU"
+    values = {key.strip(): value.strip() for key, value in about.items()}
+    return "{} (family {}, model {})".format(
+        values.get("model name", "unknown CPU"), values.get("cpu family", "?"), values.get("model", "?")
+    )
 
 
-class Side:
-    """A process that runs one side of a row."""
-
-    def __init__(self, name: str, work: Work, threads: int):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.sides", name, json.dumps(asdict(work)), str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment | {"CUDA_VISIBLE_DEVICES": "-1"},
-        )
-        self.answers: list[dict[str, Any]] = []
-
-    def spend(self, seconds: float) -> None:
-        """One round."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(f"{seconds}\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.process.args} ended early")
-        self.answers.append(json.loads(line))
-
-    @property
-    def best(self) -> dict[str, float]:
-        """The least seconds of each form."""
-        return {
-            name: min(answer["times"][name] for answer in self.answers) for name in self.answers[0]["times"]
-        }
-
-    def close(self) -> None:
-        """Ends the process."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
+def peaks(threads: int) -> dict[str, float]:
+    """GFLOP/s by instruction set, and "memory" in GB/s; empty without a C compiler."""
+    if shutil.which(engine.COMPILER) is None:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(__file__).with_name("peak.c")
+        flags = ["-O3", "-ffp-contract=fast"]
+        program = engine.program(source, [], Path(folder) / "peak", flags)
+        lines = subprocess.run([program, str(threads)], capture_output=True, text=True, check=True).stdout
+    return {name: float(value) for name, value in map(str.split, lines.splitlines())}
 
 
-def measure(work: Work, rounds: int, seconds: float, threads: int) -> dict[str, Any]:
-    """One row: all sides in alternation."""
-    rivals = [name for name in work.rivals if importlib.util.find_spec(_PACKAGES[name])]
-    sides = {name: Side(name, work, threads) for name in ("cnnexplain", *rivals)}
+def rows(table: list[Work], only: str) -> Iterator[Work]:
+    """Those that are asked for and that can be made here."""
+    import cnnexplain as cx
+
+    methods = {
+        "forward",
+        "train_step",
+        "epoch",
+        "saliency_listing",
+        "grad_cam_listing",
+        *cx.explain.methods(),
+    }
+    for work in table:
+        if only in f"{work.name} / {work.rival}" and work.kind in methods:
+            yield work
+
+
+def measure(work: Work, arguments: argparse.Namespace, threads: int, peak: float) -> dict[str, Any]:
+    """One row: both sides in alternation, until the rounds are done or the row has taken long enough."""
+    rival = work.rival if importlib.util.find_spec(_PACKAGES.get(work.rival, "cnnexplain")) else ""
+    found: dict[str, Any] = {"work": work.name, "threads": threads, "must": work.must, "aim": work.aim}
+    found["rival"] = {"name": rival}
+    sides: list[Side] = []
     try:
-        for _ in range(rounds):
-            for side in sides.values():
-                side.spend(seconds)
-        ours = sides["cnnexplain"]
-        least = min(ours.best.values())
-        found: dict[str, Any] = {
-            "work": work.name,
-            "must": work.must,
-            "aim": work.aim,
-            "ms": 1e3 * least,
-            "version": ours.answers[-1]["version"],
-            "faults": ours.answers[-1]["faults"],
-            "peak MB": ours.answers[-1]["peak"],
-            "rivals": {},
-        }
-        for name in rivals:
-            best = sides[name].best
-            form = min(best, key=lambda key: best[key])
-            found["rivals"][name] = {
-                "ms": 1e3 * best[form],
-                "version": sides[name].answers[-1]["version"],
-                "form": form,
-                "ratio": best[form] / least,
-                "peak MB": sides[name].answers[-1]["peak"],
-            }
+        for name in filter(None, ("cnnexplain", rival)):
+            sides.append(Side(name, work, threads, arguments.isa, arguments.limit))
+        begin = time.perf_counter()
+        for done in range(arguments.rounds):
+            for side in sides:
+                side.spend(arguments.seconds)
+            if done and time.perf_counter() - begin > _ENOUGH:
+                break
+    except Failed as error:
+        found |= {"failed": str(error), "short": ["failed"]}
+        return found
     finally:
-        for side in sides.values():
+        for side in sides:
             side.close()
+    ours = sides[0]
+    least = min(ours.best.values())
+    found |= {
+        "ms": 1e3 * least,
+        "version": ours.version,
+        "rounds": len(ours.answers),
+        "gflops": 1e-9 * ours.flop / least,
+        "faults": min(answer["faults"] for answer in ours.answers),
+        "peak MB": ours.answers[-1]["peak"],
+    }
+    found["of peak"] = found["gflops"] / peak if peak else None
+    for side in sides[1:]:
+        form = min(side.best, key=lambda key: side.best[key])
+        found["rival"] |= {
+            "ms": 1e3 * side.best[form],
+            "version": side.version,
+            "form": form,
+        }
+        if len(side.best) == 1:  # or it holds the network once for each form
+            found["rival"]["peak MB"] = side.answers[-1]["peak"]
+        found["ratio"] = side.best[form] / least
+    found["short"] = short(work, found)
     return found
 
 
-def _line(found: dict[str, Any]) -> str:
-    start = f"{found['work']:38} {found['ms']:9.2f} ms {found['peak MB']:6.0f} MB {found['faults']:7.0f}"
-    if not found["rivals"]:
-        return f"{start}   no rival installed"
-    for name, rival in found["rivals"].items():
-        short = "" if rival["ratio"] >= found["must"] else "   SHORT"
-        goal = f" (must {found['must']:g}, aim {found['aim']:g}){short}" if found["must"] else ""
-        form = f" {rival['form']}" if rival["form"] else ""
-        start += (
-            f"   {name} {rival['version']}{form} {rival['ms']:9.2f} ms   ratio {rival['ratio']:5.2f}{goal}"
-        )
-    return start
+def short(work: Work, found: dict[str, Any]) -> list[str]:
+    """What the row was to reach and does not."""
+    missed = []
+    if "ratio" in found and found["ratio"] < work.must:
+        missed.append("ratio")
+    if work.most_mb and found["peak MB"] > work.most_mb:
+        missed.append("memory")
+    if found["faults"] > MOST_FAULTS:
+        missed.append("page faults")
+    return missed
 
 
 def main() -> None:
-    """Prints the table, or JSON."""
+    """Prints the table."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="rows whose name or rival contains this")
+    parser.add_argument("--rounds", type=int, default=5, help="at most; a slow row stops at two")
     parser.add_argument("--seconds", type=float, default=0.5, help="of each side in a round")
-    parser.add_argument("--only", default="", help="rows whose name contains this")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--limit", type=float, default=180, help="seconds that a side may take to answer")
+    parser.add_argument("--threads", type=int, nargs="+", help="default: all; with --curves 1 and all")
+    parser.add_argument(
+        "--isa", default=os.environ.get("CNNEXPLAIN_ISA", ""), help="avx512, avx2 or portable"
+    )
     parser.add_argument("--curves", action="store_true", help="cost by batch and image size instead")
-    parser.add_argument("--json", action="store_true")
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--markdown", action="store_true")
+    forms.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    isa = os.environ.get("CNNEXPLAIN_ISA", "best")
-    if not arguments.json:
-        print(f"{cpu_name()}, {arguments.threads} threads, ISA {isa}")
-        print(f"{'work':38} {'minimum':>12} {'peak':>9} {'faults':>7}")
-    rows = []
-    for work in CURVES if arguments.curves else TABLE:
-        if arguments.only in work.name:
-            rows.append(measure(work, arguments.rounds, arguments.seconds, arguments.threads))
-            if not arguments.json:
-                print(_line(rows[-1]), flush=True)
-    if arguments.json:
-        about = {"cpu": cpu_name(), "threads": arguments.threads, "isa": isa}
-        print(json.dumps(about | {"rows": rows}, indent=1))
+    cpus = len(os.sched_getaffinity(0))
+    counts = arguments.threads or (sorted({1, cpus}) if arguments.curves else [cpus])
+    begin = time.perf_counter()
+    report = (JsonReport if arguments.json else MarkdownReport if arguments.markdown else TextReport)()
+    for threads in counts:
+        peak = peaks(threads)
+        isa = arguments.isa or next((name for name in reversed(peak) if name != "memory"), "best")
+        report.begin(cpu_name(), threads, isa, peak)
+        for work in rows(CURVES if arguments.curves else TABLE, arguments.only):
+            report.row(measure(work, arguments, threads, peak.get(isa, 0)))
+    report.end(time.perf_counter() - begin)
+    sys.exit(0)
 
 
 if __name__ == "__main__":

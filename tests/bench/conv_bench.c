@@ -1,8 +1,8 @@
-/* GFLOP/s of convolutions by layer and direction, with the kernel's form kept as in later calls of a model. Build with
- * the core, csrc/kernels and csrc/ops (see test_c.py); run with a number of threads, an ISA, a set of layers and a
- * precision: conv_bench [threads [isa [lecture|vgg|pointwise|first|depthwise|dense [strict]]]] */
+/* GFLOP/s of convolutions by layer and direction, with the kernel's form kept as in later calls of a model:
+ * conv_bench [threads [isa [lecture|vgg|pointwise|first|depthwise|dense [strict]]]], built and run by
+ * python -m tests.bench.conv with the same arguments. */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
-#include "../c/ops.h"
+#include "layer.h"
 #include <time.h>
 
 typedef struct {
@@ -68,46 +68,16 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static double best(op_call *c, int direction, int rounds, char *scratch)
+static double best(layer_call *l, int direction, int rounds)
 {
-    static const cx_rule truth;
     double least = 1e9;
-    cx_form form = {0};
-    cx_block *made = NULL;
-    if (c->op->form && direction < 2) c->op->form(c->attr, c->in, c->out, direction, &form);
-    if (form.size) {
-        made = cx_block_new(form.size);
-        c->op->make(c->attr, c->in, c->out, direction, cx_block_data(made));
-    }
-    c->in[1].form = made ? cx_block_data(made) : NULL;
     for (int r = 0; r < rounds; r++) {
-        cx_mode mode[CX_INS] = {CX_SKIP};
-        if (direction) mode[direction - 1] = CX_WRITE;
-        cx_set_team(c->plan.threads);
         double t = now();
-        if (direction)
-            c->op->backward[0](c->attr, c->in, c->out, c->dout, c->din, mode, scratch, &truth);
-        else
-            c->op->forward[CX_F32](c->attr, c->in, c->out, scratch);
+        layer_run(l, direction);
         t = now() - t;
         if (t < least) least = t;
     }
-    cx_set_team(0);
-    cx_drop(made);
     return least;
-}
-
-static void *huge(size_t size)
-{
-    cx_block *b = cx_block_new(size + 1);
-    memset(cx_block_data(b), 0, size + 1);
-    return cx_block_data(b);
-}
-static cx_value fast_array(const cx_spec *s)
-{
-    cx_value v = {.spec = *s, .data = huge(size_of(s))};
-    for (int64_t i = 0; i < cx_count(s); i++) put(&v, i, random_unit());
-    return v;
 }
 
 int main(int argc, char **argv)
@@ -123,29 +93,27 @@ int main(int argc, char **argv)
         const layer *l = &layers[i];
         if (argc > 3 && strcmp(argv[3], l->set)) continue;
         const bool depthwise = !strcmp(l->set, "depthwise"), dense = !strcmp(l->set, "dense");
-        op_call c = {.op = depthwise ? &cx_op_depthwise_conv2d : dense ? &cx_op_dense : &cx_op_conv2d};
+        layer_call call = {.call.op = depthwise ? &cx_op_depthwise_conv2d : dense ? &cx_op_dense : &cx_op_conv2d};
         int64_t attr[] = {l->stride, l->stride, 1, CX_ABSENT, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1};
-        memcpy(c.attr, attr, sizeof attr);
-        cx_spec x = {CX_F32, 4, {l->n, l->side, l->side, l->c}}, k = {CX_F32, 4, {l->k, l->k, l->c, l->f}};
-        const cx_spec b = {CX_F32, 1, {depthwise ? l->c : l->f}};
-        if (dense) x = (cx_spec){CX_F32, 2, {l->n, l->c}}, k = (cx_spec){CX_F32, 2, {l->c, l->f}};
-        c.in[0] = fast_array(&x), c.in[1] = fast_array(&k), c.in[2] = fast_array(&b);
-        if (op_infer(&c, &err)) return puts(err.msg), 1;
-        c.out[0] = fast_array(&c.plan.out[0]), c.dout[0] = fast_array(&c.plan.out[0]);
-        for (int j = 0; j < 3; j++) c.din[j] = fast_array(&c.in[j].spec);
-        size_t size = c.plan.scratch > c.plan.scratch_back ? c.plan.scratch : c.plan.scratch_back;
-        char *scratch = huge(size);
-        const double out = (double)cx_count(&c.out[0].spec),
+        cx_value *in = call.call.in;
+        memcpy(call.call.attr, attr, sizeof attr);
+        in[0].spec = (cx_spec){CX_F32, 4, {l->n, l->side, l->side, l->c}};
+        in[1].spec = (cx_spec){CX_F32, 4, {l->k, l->k, l->c, l->f}};
+        in[2].spec = (cx_spec){CX_F32, 1, {depthwise ? l->c : l->f}};
+        if (dense) in[0].spec = (cx_spec){CX_F32, 2, {l->n, l->c}}, in[1].spec = (cx_spec){CX_F32, 2, {l->c, l->f}};
+        if (layer_make(&call, &err)) return puts(err.msg), 1;
+        const double out = (double)cx_count(&call.call.out[0].spec),
                      flop = 2 * out * (double)(l->k * l->k * (depthwise ? 1 : l->c));
         const int rounds = flop > 1e9 ? 6 : flop > 1e8 ? 20 : 200;
         printf("%-9s %-16s", l->set, l->name);
         for (int d = 0; d < 4; d++) {
-            double t = best(&c, d, rounds, scratch);
+            double t = best(&call, d, rounds);
             total[d] += t;
             printf("  %8.3f", t * 1e3);
             if (d < 3) printf(" (%5.1f)", flop / t * 1e-9);
         }
         printf("\n");
+        layer_free(&call);
     }
     printf("sum %22s", "");
     for (int d = 0; d < 4; d++) printf("  %8.3f%8s", total[d] * 1e3, "");
