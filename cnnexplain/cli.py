@@ -53,12 +53,14 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("images", metavar="IMAGE", nargs="+", help="image files")
     one.add_argument(
-        "--method", default="grad_cam", help="cam, grad_cam, saliency or guided_backprop (%(default)s)"
+        "--method",
+        default="grad_cam",
+        help="cam, grad_cam, saliency or another of explain.methods() (%(default)s)",
     )
     one.add_argument(
         "--class", dest="class_index", type=int, metavar="N", help="class 0..9; default the predicted one"
     )
-    one.add_argument("--layer", help="for grad_cam: a layer's name; default the last convolution")
+    one.add_argument("--layer", help="for CAM methods: a layer's name; default the last convolution")
     one.add_argument("--invert", action="store_true", help="the pictures are dark on a light ground")
     one.add_argument("--output", metavar="FILE", default="explanation.png", help=".png or .npz (%(default)s)")
     one.set_defaults(run=run_explain)

@@ -277,11 +277,28 @@ def _grad_cam(reading: _Reading) -> str:
     return layers.find(reading.model, reading.trace, None, reading.target.logits, reading.image).path
 
 
-def _guided_backprop(reading: _Reading) -> None:
-    from .explain.gradients import check_activations
+def _gated(method: str) -> Callable[[_Reading], None]:
+    def rule(reading: _Reading) -> None:
+        from .explain.gradients import check_activations
 
-    _gradient(reading)
-    check_activations(reading, None)  # type: ignore[arg-type]
+        _gradient(reading)
+        check_activations(reading, None, method)  # type: ignore[arg-type]
+
+    return rule
+
+
+def _guided_grad_cam(reading: _Reading) -> str:
+    _gated("guided_grad_cam")(reading)
+    return _grad_cam(reading)
+
+
+def _relevance(method: str) -> Callable[[_Reading], None]:
+    def rule(reading: _Reading) -> None:
+        from .explain.relevance_steps import Way
+
+        Way(reading, reading.target.logits, method, only_relu=method == "deep_taylor")
+
+    return rule
 
 
 def _gradient(reading: _Reading) -> None:
@@ -291,10 +308,23 @@ def _gradient(reading: _Reading) -> None:
         raise ValueError("the output is not computed from the images")
 
 
+_OF_A_LAYER = (
+    "grad_cam",
+    "grad_cam_plus_plus",
+    "smooth_grad_cam_plus_plus",
+    "hires_cam",
+    "layer_cam",
+    "xgrad_cam",
+    "score_cam",
+    "ablation_cam",
+    "eigen_cam",
+)
 _RULES: dict[str, Callable[[_Reading], str | None]] = {
     "cam": _cam,
-    "grad_cam": _grad_cam,
-    "guided_backprop": _guided_backprop,
+    **dict.fromkeys(_OF_A_LAYER, _grad_cam),
+    **{method: _gated(method) for method in ("guided_backprop", "rectified_gradient")},
+    "guided_grad_cam": _guided_grad_cam,
+    **{method: _relevance(method) for method in ("lrp", "deep_taylor")},
 }
 
 

@@ -125,7 +125,7 @@ def explanation_figure(
     """One row for each image: its panels, and its class and probability at the left."""
     if max_images < 1:
         raise ValueError(f"`max_images` must be a positive integer. Received: max_images={max_images!r}")
-    of_layer = e.layer is not None
+    of_layer = e.layer is not None or e.raw.ndim == 3  # of regions, not of single pixels' values
     if columns is None:
         columns = ("image", "map", "overlay") if of_layer else ("image", "map", "raw")
     elif isinstance(columns, str):
@@ -182,9 +182,9 @@ def _panel(axes: Axes, e: Explanation, row: int, name: str, alpha: float, colour
 
 
 def values(axes: Axes, array: np.ndarray) -> None:
-    """Numbers: (h,w) with a colour bar; (h,w,3) as colours around grey; (h,w,k) averaged; (k,) as bars."""
-    if array.ndim == 1:
-        axes.bar(np.arange(len(array)), array, width=1.0)
+    """Numbers: (h,w) with a colour bar; (h,w,3) as colours around grey; (h,w,k) averaged; others as bars."""
+    if array.ndim < 2:
+        axes.bar(np.arange(array.size), array.reshape(-1), width=1.0)
         axes.margins(x=0)
         return
     if array.ndim == 3 and array.shape[2] == 3:

@@ -114,13 +114,21 @@ class TestShipped:
         assert images.min() == 0 and images.max() == 1
         assert np.bincount(labels).tolist() == [50] * 10
 
-    def test_every_method_on_every_image(self):
+    def test_the_lectures_methods_on_every_image(self):
         network = demo.load_network()
         images, labels = demo.load_test_images()
-        for method in cx.explain.methods():
+        for method in ("cam", "grad_cam", "saliency", "guided_backprop"):
             e = cx.explain(network, images, labels, method=method)
             assert np.isfinite(e.map).all() and np.isfinite(e.raw).all()
             assert (e.map.max((1, 2)) > 0.99).mean() > 0.95
+            assert e[0].class_name == network.class_names[labels[0]]
+
+    def test_every_method(self):
+        network = demo.load_network()
+        images, labels = (array[:3] for array in demo.load_test_images())
+        for method in cx.explain.methods():
+            e = cx.explain(network, images, labels, method=method)
+            assert np.isfinite(e.map).all() and np.isfinite(e.raw).all(), method
             assert e[0].class_name == network.class_names[labels[0]]
 
 

@@ -17,7 +17,7 @@ from cnnexplain import cli, demo, inspect, keras
 
 FIXTURES = Path(__file__).parent / "fixtures"
 WRITERS = ["2.12", "2.15", "3.15"]
-METHODS = ["cam", "grad_cam", "saliency", "guided_backprop"]
+METHODS = cx.explain.methods()
 
 
 @pytest.fixture
@@ -66,7 +66,8 @@ class TestModels:
         got = methods(found)
         assert list(got) == METHODS
         assert got["cam"] == got["grad_cam"] == "activation" and got["saliency"] is None
-        assert "tanh" in got["guided_backprop"][0]
+        assert "tanh" in got["guided_backprop"][0] and "tanh" in got["deep_taylor"][0]
+        assert got["layer_cam"] == "activation" and got["occlusion"] is None
 
     def test_a_frozen_model_inside(self, writer, suffix, genuine):
         found = inspect.inspect(genuine(writer, f"nested.{suffix}"))
@@ -137,7 +138,8 @@ class TestOurs:
         said = methods(inspect.describe(network))
         images = np.zeros((1, 28, 28, 1), "float32")
         for method in METHODS:
-            assert cx.explain(network, images, method=method).layer == said[method]
+            few = {"masks": 10} if method == "rise" else {}
+            assert cx.explain(network, images, method=method, **few).layer == said[method]
 
     def test_a_map_of_a_model_inside(self):
         inner = keras.Sequential(

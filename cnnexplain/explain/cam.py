@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnnexplain import ops
 
+from .arguments import Shared, method, open_session
 from .explanation import Explanation
 from .layers import Place, places
-from .session import Collector, Progress, Session
-from .target import Score, Target
+from .session import Collector, Session
+from .target import Target
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _PASSING = ("identity", "reshape", "stop_gradient")
 
 
+@method
 def cam(
     model: Any,
     images: Any,
     class_index: Any = None,
     *,
     layer: Any = None,
-    score: Score = "logit",
-    input: Any = None,
-    output: Any = None,
-    preprocess: Any = None,
-    class_names: Sequence[str] | None = None,
-    dtype: Any = None,
-    batch_size: int = 32,
-    progress: Progress = None,
+    **shared: Unpack[Shared],
 ) -> Explanation:
     """Class activation maps: sum_k W[k,c] A_k, for networks that end in global average pooling and Dense.
 
@@ -41,19 +39,8 @@ def cam(
     positive.
 
     Args:
-        model: a keras Model or Sequential; its ending is checked.
-        images: (n,H,W,C), (H,W,C), for one-channel models also (n,H,W) and (H,W), used as they are; or paths
-            and PIL images, resized and preprocessed.
-        class_index: None (each image's own arg max), an integer or one per image.
         layer: None, or the layer that gives A; any other is refused.
         score: only "logit"; the formula knows no other.
-        input, output: name or index, when the model has several.
-        preprocess: "caffe", "tf", "torch", "lite", "none" or a callable of (n,H,W,C) in 0..255; for paths and
-            PIL images. None: what the model remembers, as the networks of keras.applications do.
-        class_names: one for each class.
-        dtype: "float32" or "float64"; default the model's.
-        batch_size: images that run at once.
-        progress: True for a bar, or a callable of (done, total).
 
     Returns:
         An Explanation; `raw` is (n,h,w).
@@ -68,23 +55,12 @@ def cam(
     >>> e.map.shape, e.raw.shape, e.layer
     ((1, 28, 28), (1, 3, 3), 'conv2d_3')
     """
+    score = shared.get("score", "logit")
     if score != "logit":
         raise ValueError(
             f"`score` must be 'logit' for cam; grad_cam explains other scores. Received: score={score!r}"
         )
-    session = Session(
-        model,
-        images,
-        class_index,
-        score=score,
-        input=input,
-        output=output,
-        preprocess=preprocess,
-        class_names=class_names,
-        dtype=dtype,
-        batch_size=batch_size,
-        progress=progress,
-    )
+    session = open_session("cam", model, images, class_index, shared)
     features, weights = read_ending(session.target, places(session.model, session.trace))
     place = _place(session, features, layer)
     got = Collector()

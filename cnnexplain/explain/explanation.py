@@ -36,7 +36,8 @@ class Explanation:
         parameters: the settings of the call and the formula.
         warnings: what the user should know, sentences.
         steps: the intermediates of the computation in order, name -> array.
-        images: (n,H,W,C), the input as it is shown, preprocessing undone.
+        images: (n,H,W,C), the input as it is shown, preprocessing undone. Of a function, its result when
+            it is first asked for.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Explanation:
         class_index: np.ndarray,
         score: np.ndarray,
         probability: np.ndarray,
-        images: np.ndarray,
+        images: np.ndarray | Callable[[], np.ndarray],
         method: str,
         layer: str | None = None,
         class_names: Sequence[str] | None = None,
@@ -61,7 +62,7 @@ class Explanation:
         self._class_index = np.asarray(class_index)
         self._score = np.asarray(score)
         self._probability = np.asarray(probability)
-        self._images = images
+        self._shown = images
         self._steps = dict(steps or {})
         self._notes = tuple(notes)
         self._single = single
@@ -94,6 +95,12 @@ class Explanation:
     def class_name(self) -> Any:
         """(n,) of str, or of None where the names are not known."""
         return self._item(np.array([self._name(c) for c in self._class_index], dtype=object))
+
+    @property
+    def _images(self) -> np.ndarray:
+        if callable(self._shown):
+            self._shown = self._shown()
+        return self._shown
 
     def _name(self, index: int) -> str | None:
         return self._class_names[index] if self._class_names is not None and index >= 0 else None

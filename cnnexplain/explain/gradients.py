@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from cnnexplain import ops
-
+from .arguments import Shared, method, open_session
 from .explanation import Explanation
 from .layers import places
-from .session import Collector, Progress, Session
-from .target import Score
+from .sampling import check_reduce, finish_pixels, image_gradient
+from .session import Collector, Session
 
-_REDUCTIONS = ("sum", "max")
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 # what bends without being a ReLU: there guided backpropagation is not defined
 _BENT = (
     "elu",
@@ -32,20 +30,14 @@ _BENT = (
 )
 
 
+@method
 def saliency(
     model: Any,
     images: Any,
     class_index: Any = None,
     *,
     reduce: str = "sum",
-    score: Score = "logit",
-    input: Any = None,
-    output: Any = None,
-    preprocess: Any = None,
-    class_names: Sequence[str] | None = None,
-    dtype: Any = None,
-    batch_size: int = 32,
-    progress: Progress = None,
+    **shared: Unpack[Shared],
 ) -> Explanation:
     """Saliency: the sum (or maximum) over channels of |dy/dx|, x the image and y the score.
 
@@ -53,20 +45,7 @@ def saliency(
     1312.6034 (maximum, of the logit); with score="loss" the gradient is the one of the cross-entropy.
 
     Args:
-        model: a keras Model or Sequential.
-        images: (n,H,W,C), (H,W,C), for one-channel models also (n,H,W) and (H,W), used as they are; or paths
-            and PIL images, resized and preprocessed.
-        class_index: None (each image's own arg max), an integer or one per image.
         reduce: "sum" or "max", over channels.
-        score: "logit" (also when softmax is fused into the last layer), "probability", "log_probability",
-            "loss" (the cross-entropy) or a callable of the output tensor.
-        input, output: name or index, when the model has several.
-        preprocess: "caffe", "tf", "torch", "lite", "none" or a callable of (n,H,W,C) in 0..255; for paths and
-            PIL images. None: what the model remembers, as the networks of keras.applications do.
-        class_names: one for each class.
-        dtype: "float32" or "float64"; default the model's.
-        batch_size: images that run at once.
-        progress: True for a bar, or a callable of (done, total).
 
     Returns:
         An Explanation; `raw` is the gradient (n,H,W,C) with its sign.
@@ -81,22 +60,11 @@ def saliency(
     >>> e.map.shape, e.raw.shape, e.class_name[0]
     ((1, 28, 28), (1, 28, 28, 1), 'Sneaker')
     """
-    session = Session(
-        model,
-        images,
-        class_index,
-        score=score,
-        input=input,
-        output=output,
-        preprocess=preprocess,
-        class_names=class_names,
-        dtype=dtype,
-        batch_size=batch_size,
-        progress=progress,
-    )
+    session = open_session("saliency", model, images, class_index, shared)
     return _explain(session, "saliency", reduce, formula=f"{reduce} over channels of |dy/dx|")
 
 
+@method
 def guided_backprop(
     model: Any,
     images: Any,
@@ -104,37 +72,12 @@ def guided_backprop(
     *,
     reduce: str = "sum",
     fallback: str | None = None,
-    score: Score = "logit",
-    input: Any = None,
-    output: Any = None,
-    preprocess: Any = None,
-    class_names: Sequence[str] | None = None,
-    dtype: Any = None,
-    batch_size: int = 32,
-    progress: Progress = None,
+    **shared: Unpack[Shared],
 ) -> Explanation:
     """Guided backpropagation: dy/dx with relu(dout) * [z > 0] at every ReLU, from 1 at the score.
 
     The rule lies in the operation: it holds for ReLU layers, for ReLU inside other layers and nested models,
     clipped and leaky ones, and for maximum(x, 0). Springenberg et al., arXiv 1412.6806.
-
-    Args:
-        model: a keras Model or Sequential.
-        images: (n,H,W,C), (H,W,C), for one-channel models also (n,H,W) and (H,W), used as they are; or paths
-            and PIL images, resized and preprocessed.
-        class_index: None (each image's own arg max), an integer or one per image.
-        reduce: "sum" or "max", over the channels' absolute values, for the finished map.
-        fallback: what to do at activations that are no ReLU (silu, gelu, elu, tanh, ...), for which the
-            method is not defined: None refuses the model, "gradient" takes their true gradient.
-        score: "logit" (also when softmax is fused into the last layer), "probability", "log_probability",
-            "loss" (the cross-entropy) or a callable of the output tensor.
-        input, output: name or index, when the model has several.
-        preprocess: "caffe", "tf", "torch", "lite", "none" or a callable of (n,H,W,C) in 0..255; for paths and
-            PIL images. None: what the model remembers, as the networks of keras.applications do.
-        class_names: one for each class.
-        dtype: "float32" or "float64"; default the model's.
-        batch_size: images that run at once.
-        progress: True for a bar, or a callable of (done, total).
 
     Returns:
         An Explanation; `raw` is the guided gradient (n,H,W,C) with its sign.
@@ -148,21 +91,7 @@ def guided_backprop(
     >>> cx.explain.guided_backprop(network, np.ones((28, 28)), class_index=7).raw.shape
     (1, 28, 28, 1)
     """
-    if fallback not in (None, "gradient"):
-        raise ValueError(f"`fallback` must be None or 'gradient'. Received: fallback={fallback!r}")
-    session = Session(
-        model,
-        images,
-        class_index,
-        score=score,
-        input=input,
-        output=output,
-        preprocess=preprocess,
-        class_names=class_names,
-        dtype=dtype,
-        batch_size=batch_size,
-        progress=progress,
-    )
+    session = open_session("guided_backprop", model, images, class_index, shared)
     check_activations(session, fallback)
     return _explain(
         session,
@@ -175,37 +104,27 @@ def guided_backprop(
     )
 
 
-def _explain(
-    session: Session, method: str, reduce: str, gate: str = "true", **parameters: Any
-) -> Explanation:
-    if reduce not in _REDUCTIONS:
-        raise ValueError(f"`reduce` must be one of {', '.join(_REDUCTIONS)}. Received: reduce={reduce!r}")
+def _explain(session: Session, name: str, reduce: str, gate: str = "true", **parameters: Any) -> Explanation:
+    check_reduce(reduce)
     got = Collector()
-    image = session.image
     for _, instance, scored in session.batches():
-        seeds = [(scored.symbol, scored.seed.astype(scored.symbol.dtype.as_numpy_dtype))]
-        (gradient,) = instance.backward(seeds, [image], gate=gate)
-        if gradient is None:
-            raise ValueError(
-                "the score does not depend on the image, or only through whole numbers: it has no gradient"
-            )
-        raw = np.asarray(gradient)
-        got.add(scored, raw=raw, grey=ops.saliency(raw, reduce=reduce))
-    maps = session.finish(got["grey"], got.scored.class_index, "the gradient of {} is zero at every pixel")
-    return session.explanation(
+        got.add(scored, raw=image_gradient(session, instance, scored, gate))
+    return finish_pixels(
+        session,
         got.scored,
-        maps,
         got["raw"],
-        method=method,
-        layer=None,
-        steps={"gradients": got["raw"], f"{reduce} over channels": got["grey"]},
-        reduce=reduce,
+        reduce,
+        method=name,
+        reason="the gradient of {} is zero at every pixel",
+        steps={"gradients": got["raw"]},
         **parameters,
     )
 
 
-def check_activations(session: Session, fallback: str | None) -> None:
+def check_activations(session: Session, fallback: str | None, method: str = "guided_backprop") -> None:
     """Looks at everything between the image and the score for activations the rule does not know."""
+    if fallback not in (None, "gradient"):
+        raise ValueError(f"`fallback` must be None or 'gradient'. Received: fallback={fallback!r}")
     start = session.target.output if callable(session.target.score) else session.target.logits
     above = _between(start, session.image)
     names = {place.symbol.id: place.path for place in reversed(places(session.model, session.trace))}
@@ -214,7 +133,7 @@ def check_activations(session: Session, fallback: str | None) -> None:
         listed = ", ".join(f"{op} ({names[i]})" if i in names else op for i, op in sorted(bent.items()))
         if fallback is None:
             raise ValueError(
-                f"guided_backprop is defined for ReLU only; this model also has {listed}. "
+                f"{method} is defined for ReLU only; this model also has {listed}. "
                 'Pass fallback="gradient" to take the true gradient there, or use saliency'
             )
         session.notes.append((f"the true gradient was taken at {listed}", None))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from cnnexplain import _core
 from cnnexplain.keras.applications.imagenet_utils import CAFFE_MEAN, MEAN, STD
 
 _MEANS, _TORCH_MEAN, _TORCH_DEVIATION = map(np.array, (CAFFE_MEAN, MEAN, STD))
 
 Preprocess = str | Callable[[np.ndarray], np.ndarray]
+Images = np.ndarray | Callable[[], np.ndarray]
 
 _FORWARD: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "caffe": lambda x: x[..., ::-1] - _MEANS,
@@ -39,6 +43,24 @@ _CHOICES = (
 )
 
 
+class _WhenAsked:
+    """A field whose function is called when its value is first asked for."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._place = "_" + name
+
+    def __get__(self, thing: Any, owner: type | None = None) -> np.ndarray:
+        if thing is None:
+            raise AttributeError("this field has no default")
+        value = thing.__dict__[self._place]
+        if callable(value):
+            value = thing.__dict__[self._place] = value()
+        return value
+
+    def __set__(self, thing: Any, value: Images) -> None:
+        thing.__dict__[self._place] = value
+
+
 @dataclass
 class Inputs:
     """What is fed: one array for each input of the model, all with n images.
@@ -46,21 +68,27 @@ class Inputs:
     Attributes:
         feeds: arrays in the model's order; the explained one is (n,H,W,C).
         explained: which of them is explained.
-        shown: its images for display, (n,H,W,C).
+        shown: its images for display, (n,H,W,C); may be given as a function that makes them.
         notes: sentences for `Explanation.warnings`.
     """
 
     feeds: list[np.ndarray]
     explained: int
-    shown: np.ndarray
+    shown: _WhenAsked = _WhenAsked()
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.shown)
+        return len(self.feeds[self.explained])
+
+    @property
+    def pictures(self) -> Images:
+        """`shown`, as it was given while nobody has asked for it."""
+        return self.__dict__["_shown"]
 
     @property
     def size(self) -> tuple[int, int]:
-        return self.shown.shape[1], self.shown.shape[2]
+        _, height, width, _ = self.feeds[self.explained].shape
+        return height, width
 
 
 def prepare(
@@ -90,33 +118,35 @@ def prepare(
     entries = [images] if len(symbols) == 1 else _entries(names, images)
     shape = tuple(symbols[explained].shape)
     notes: list[str] = []
+    pictures: Images
     if _is_picture(entries[explained]):
-        feed, shown = _load(entries[explained], shape, preprocess)
+        feed, pictures = _load(entries[explained], shape, preprocess)
     else:
-        feed = as_images(entries[explained], shape)
-        shown = _undo(feed, preprocess, said, notes)
+        feed = pictures = as_images(entries[explained], shape)
+        way = _way_back(feed, preprocess, said, notes)
+        if way is not None:  # of values that stay as they are now; the model is given the same ones
+            half = feed.dtype.itemsize < 4
+            feed = np.asarray(_core.tensor(feed.astype(np.float32) if half else feed))
+            pictures = partial(_pixels_of, feed, way, said)
     feeds = []
     for i, entry in enumerate(entries):
         array = feed if i == explained else _plain(entry, names[i], tuple(symbols[i].shape))
-        if len(array) != len(feed):
+        if i != explained and len(array) != len(feed):
             raise ValueError(
                 f"all inputs must have the same number of images. Received: {names[i]} with {len(array)}, "
                 f"{names[explained]} with {len(feed)}"
             )
         feeds.append(array)
-    return Inputs(feeds, explained, shown, notes)
+    return Inputs(feeds, explained, pictures, notes)
 
 
 def _choose(symbols: Sequence[Any], names: Sequence[str], which: Any) -> int:
-    listed = ", ".join(
-        f"{i}: {name!r} {tuple(s.shape)}" for i, (name, s) in enumerate(zip(names, symbols, strict=True))
-    )
     if which is None:
-        images = [i for i, symbol in enumerate(symbols) if len(symbol.shape) == 4]
+        images = [i for i, symbol in enumerate(symbols) if symbol.ndim == 4]
         if len(images) != 1:
             raise ValueError(
                 f"`input` must say which input is explained: {len(images)} of the model's inputs take "
-                f"images. Inputs: {listed}"
+                f"images. Inputs: {_listed(symbols, names)}"
             )
         return images[0]
     if isinstance(which, str) and which in names:
@@ -125,14 +155,21 @@ def _choose(symbols: Sequence[Any], names: Sequence[str], which: Any) -> int:
         chosen = int(which)
     else:
         raise ValueError(
-            f"`input` must be one of the model's inputs. Received: input={which!r}. Inputs: {listed}"
+            f"`input` must be one of the model's inputs. Received: input={which!r}. "
+            f"Inputs: {_listed(symbols, names)}"
         )
     if len(symbols[chosen].shape) != 4:
         raise ValueError(
             "`input` must be an input that takes images (n,H,W,C). "
-            f"Received: input={which!r}. Inputs: {listed}"
+            f"Received: input={which!r}. Inputs: {_listed(symbols, names)}"
         )
     return chosen
+
+
+def _listed(symbols: Sequence[Any], names: Sequence[str]) -> str:
+    return ", ".join(
+        f"{i}: {name!r} {tuple(s.shape)}" for i, (name, s) in enumerate(zip(names, symbols, strict=True))
+    )
 
 
 def _entries(names: Sequence[str], images: Any) -> list[Any]:
@@ -161,12 +198,10 @@ def _is_picture(entry: Any) -> bool:
 def as_images(array: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     """Values that are images already as (n,H,W,C), for an input of this shape (None, H, W, C)."""
     channels = shape[3]
-    accepted = "(n, H, W, C) or (H, W, C)" + (", (n, H, W) or (H, W)" if channels == 1 else "")
-    expected = f"`images` must have shape {accepted} for the model's input {shape}"
     try:
         array = np.asarray(array)
     except ValueError:
-        raise ValueError(f"{expected}. Received: a sequence of arrays of different shapes") from None
+        raise ValueError(f"{_expected(shape)}. Received: a sequence of arrays of different shapes") from None
     if array.dtype.kind not in "buif":
         raise TypeError(
             "`images` must be an array of numbers, a path or a PIL image. "
@@ -182,20 +217,22 @@ def as_images(array: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     elif array.ndim == 2 and channels == 1:
         made = array[None, :, :, None]
     else:
-        raise ValueError(f"{expected}. Received: shape={given}")
+        raise ValueError(f"{_expected(shape)}. Received: shape={given}")
     if not _fits(made.shape[1:], shape[1:]):
-        raise ValueError(f"{expected}. Received: shape={given}")
+        raise ValueError(f"{_expected(shape)}. Received: shape={given}")
     if 0 in made.shape:
         raise ValueError(
             f"`images` must hold at least one image with at least one pixel. Received: shape={given}"
         )
-    if made.dtype.kind == "f":
+    if made.dtype.kind == "f" and not (math.isfinite(made.min()) and math.isfinite(made.max())):
         bad = ~np.isfinite(made).all((1, 2, 3))
-        if bad.any():
-            raise ValueError(
-                f"`images` must be finite. Received: NaN or infinity in image {int(bad.argmax())}"
-            )
+        raise ValueError(f"`images` must be finite. Received: NaN or infinity in image {int(bad.argmax())}")
     return made
+
+
+def _expected(shape: tuple[int | None, ...]) -> str:
+    accepted = "(n, H, W, C) or (H, W, C)" + (", (n, H, W) or (H, W)" if shape[3] == 1 else "")
+    return f"`images` must have shape {accepted} for the model's input {shape}"
 
 
 def _plain(array: Any, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
@@ -271,8 +308,8 @@ def _pixels(item: Any, height: int | None, width: int | None, channels: int) -> 
     return np.asarray(image, np.uint8).reshape(size[1], size[0], channels)
 
 
-def _undo(feed: np.ndarray, preprocess: Preprocess | None, said: bool, notes: list[str]) -> np.ndarray:
-    """The images for display: arrays are fed as they are; a named preprocessing is undone.
+def _way_back(feed: np.ndarray, preprocess: Preprocess | None, said: bool, notes: list[str]) -> str | None:
+    """The preprocessing to undo where arrays are shown; None: they are shown as they are.
 
     Args:
         feed: (n,H,W,C).
@@ -281,15 +318,15 @@ def _undo(feed: np.ndarray, preprocess: Preprocess | None, said: bool, notes: li
         notes: gets a sentence where arrays are not what the model takes.
     """
     if preprocess is None or (not said and callable(preprocess)):
-        return feed
+        return None
     if callable(preprocess):
         notes.append(
             "`preprocess` was not applied: arrays are used as they are, files and PIL images are converted"
         )
-        return feed
+        return None
     if preprocess in ("caffe", "torch") and feed.shape[3] != 3:
         if not said:
-            return feed
+            return None
         raise ValueError(
             f"`preprocess={preprocess!r}` is for 3 channels. Received: images of shape {feed.shape}"
         )
@@ -298,18 +335,24 @@ def _undo(feed: np.ndarray, preprocess: Preprocess | None, said: bool, notes: li
             f"`preprocess` {preprocess!r} was not applied: arrays are used as they are, and these are whole "
             "numbers"
         )
-        return feed
-    if feed.dtype.kind != "f":
-        return feed
-    pixels = _BACKWARD[preprocess](feed.astype(np.float64))
-    if not said and not _plausible(feed, pixels, preprocess):
-        return feed
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+        return None
+    return preprocess if feed.dtype.kind == "f" else None
 
 
 def _whole(feed: np.ndarray) -> bool:
     """Pixels that nobody scaled: whole numbers, beyond 0 and 1 where they are floats."""
-    return feed.dtype.kind != "f" or bool(feed.max() > 1 and (feed == np.rint(feed)).all())
+    if feed.dtype.kind != "f":
+        return True
+    parts = (feed[0, 0], feed)  # a row nearly always tells already that they are not
+    return all((part == np.rint(part)).all() for part in parts) and bool(feed.max() > 1)
+
+
+def _pixels_of(feed: np.ndarray, preprocess: str, said: bool) -> np.ndarray:
+    """(n,H,W,C) uint8; the values themselves where nobody said that they are such and they do not look it."""
+    pixels = _BACKWARD[preprocess](feed.astype(np.float64))
+    if not said and not _plausible(feed, pixels, preprocess):
+        return feed
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
 def _plausible(feed: np.ndarray, pixels: np.ndarray, preprocess: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,13 @@ from cnnexplain.keras.nodes import Step
 
 _POOLING = ("max_pool2d", "max_pool_with_argmax", "average_pool2d")
 _SAME = ("identity", "stop_gradient", "pad")
+
+
+def said_by(model: Any, name: str) -> Any:
+    """What a model may say of itself; None: it has none. Layer.__getattr__ would look for a reason to give,
+    which is slow.
+    """
+    return getattr(model, name) if name in model.__dict__ or hasattr(type(model), name) else None
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,12 @@ def places(model: Any, trace: Any) -> list[Place]:
     Several can have one output: a nested model and a layer inside it, a convolution and the Dropout after it.
     The innermost comes last, of those the one called first, so that it gives the name.
     """
+    if "places" not in trace.memo:
+        trace.memo["places"] = _places(model, trace)
+    return trace.memo["places"]
+
+
+def _places(model: Any, trace: Any) -> list[Place]:
     calls = trace.calls
     own = (model.name,)
     if own in calls and all(layer.name != model.name for layer in model.layers):
@@ -94,25 +108,38 @@ def find(model: Any, trace: Any, layer: Any, score: Any, image: Any) -> Place:
         ValueError: there is no such layer, the name is ambiguous, its output is no map, or it does not
         lead from the image to the score.
     """
+    path = None if layer is None else _path(model, layer, lambda: _choices(_maps(model, trace, score, image)))
+    key = ("find", path, score.id, image.id)
+    if key not in trace.memo:
+        trace.memo[key] = _find(model, trace, path, score, image)
+    return trace.memo[key]
+
+
+def _maps(model: Any, trace: Any, score: Any, image: Any) -> list[Place]:
+    """The maps on the way from the image to the score."""
     above = upstream(score)
-    every = places(model, trace)
-    maps = [place for place in every if place.is_map and place.symbol.id in above]
+    maps = [place for place in places(model, trace) if place.is_map and place.symbol.id in above]
     if len(trace.inputs) > 1:
         maps = [place for place in maps if image.id in upstream(place.symbol)]
-    if layer is None:
+    return maps
+
+
+def _find(model: Any, trace: Any, path: str | None, score: Any, image: Any) -> Place:
+    maps = _maps(model, trace, score, image)
+    if path is None:
         if not maps:
             raise ValueError(
                 "`layer` cannot be chosen: no layer of the model has a 4-D output with more than one pixel "
                 "that leads from the explained input to the explained output"
             )
         return _before_pooling(maps)
-    place = _named(every, maps, _path(model, layer, maps))
+    place = _named(places(model, trace), maps, path)
     if len(place.shape) != 4:
         raise ValueError(
             "`layer` must have a 4-D output (n, h, w, channels). Received: "
             f"layer {place.path!r} with output shape {place.shape}. {_choices(maps)}"
         )
-    if place.symbol.id not in above:
+    if place.symbol.id not in upstream(score):
         raise ValueError(f"the explained output is not computed from layer {place.path!r}. {_choices(maps)}")
     if image.id not in upstream(place.symbol):
         raise ValueError(f"layer {place.path!r} is not computed from the explained input. {_choices(maps)}")
@@ -130,14 +157,14 @@ def _before_pooling(maps: list[Place]) -> Place:
     return chosen
 
 
-def _path(model: Any, layer: Any, maps: list[Place]) -> str:
+def _path(model: Any, layer: Any, choices: Callable[[], str]) -> str:
     """What `layer` is called: itself when it is a name."""
     if isinstance(layer, str):
-        return (getattr(model, "layer_aliases", None) or {}).get(layer, layer)
+        return (said_by(model, "layer_aliases") or {}).get(layer, layer)
     if hasattr(layer, "call") and hasattr(layer, "name"):
         path = _path_of(model, layer)
         if path is None:
-            raise ValueError(f"layer {layer.name!r} is not part of the model. {_choices(maps)}")
+            raise ValueError(f"layer {layer.name!r} is not part of the model. {choices()}")
         return path
     try:
         if isinstance(layer, bool):

@@ -54,16 +54,18 @@ class Session:
             raise TypeError(f"`model` must be a keras Model or Sequential. Received: {type(model).__name__}")
         if dtype is not None and standardize_dtype(dtype) not in ("float32", "float64"):
             raise ValueError(f"`dtype` must be None, 'float32' or 'float64'. Received: dtype={dtype!r}")
-        _refuse_channels_first(model)
         self.batch_size = _positive(batch_size)
         self.progress = progress
         self.model = model
-        self.trace = trace(model, training=False, dtype=dtype)
-        symbols, outputs = self.trace.inputs, self.trace.outputs
-        names, remembered = _names(model, "input_names", symbols), getattr(model, "preprocess", None)
-        self.inputs = prepare(symbols, names, images, input, preprocess, remembered)
-        chosen = choose_output(outputs, _names(model, "output_names", outputs), output)
-        self.target = Target(outputs[chosen], score)
+        try:
+            self.trace = trace(model, training=False, dtype=dtype)
+        except ValueError:
+            _refuse_channels_first(model)  # a better reason
+            raise
+        input_names, output_names = _names_of(model, self.trace)
+        remembered = layers.said_by(model, "preprocess")
+        self.inputs = prepare(self.trace.inputs, input_names, images, input, preprocess, remembered)
+        self.target = _target(self.trace, choose_output(self.trace.outputs, output_names, output), score)
         self.asked = self.target.choose(class_index, len(self.inputs))
         self.class_names = self._checked_names(class_names)
         self.notes: list[Note] = [(text, None) for text in self.inputs.notes + self.target.notes(class_index)]
@@ -74,7 +76,7 @@ class Session:
         }
 
     def _checked_names(self, class_names: Sequence[str] | None) -> tuple[str, ...] | None:
-        names = getattr(self.model, "class_names", None) if class_names is None else class_names
+        names = layers.said_by(self.model, "class_names") if class_names is None else class_names
         if names is None:
             return None
         if isinstance(names, str) or (self.target.classes is not None and len(names) != self.target.classes):
@@ -99,14 +101,18 @@ class Session:
         with closing(_bar(self.progress, count)) as bar:
             for begin in range(0, count, self.batch_size):
                 part = slice(begin, min(begin + self.batch_size, count))
-                feeds = [
-                    (symbol, np.ascontiguousarray(array[part], dtype=symbol.dtype.as_numpy_dtype))
-                    for symbol, array in zip(self.trace.inputs, self.inputs.feeds, strict=True)
-                ]
-                instance = self.trace.program.run(feeds, list(wanted.values()))
+                instance = self.trace.program.run(self.feeds(part), list(wanted.values()), stays=True)
                 asked = None if self.asked is None else self.asked[part]
                 yield part, instance, self.target.scored(instance, asked)
                 bar.update(part.stop - part.start)
+
+    def feeds(self, part: slice) -> list[tuple[Any, np.ndarray]]:
+        """What the model is given for some of the images: pairs of an input and its values."""
+        whole = part.start == 0 and part.stop >= len(self.inputs)
+        return [
+            (symbol, _castable(array if whole else array[part], symbol))
+            for symbol, array in zip(self.trace.inputs, self.inputs.feeds, strict=True)
+        ]
 
     def label(self, index: int) -> str:
         """How a class is called in titles."""
@@ -117,6 +123,11 @@ class Session:
 
         `{}` in reason is the class.
         """
+        maps = ops.normalize(values)
+        if maps.dtype != np.float32:
+            maps = maps.astype(np.float32)
+        if maps.reshape(len(maps), -1).any(1).all():
+            return maps
         flat = values.reshape(len(values), -1)
         empty = flat.max(1) <= 0
         even = ~empty & (flat.max(1) == flat.min(1))
@@ -127,7 +138,7 @@ class Session:
             for index in np.unique(class_index[blank]):
                 what = self.label(int(index)) if index >= 0 else "the score"
                 self.notes.append((text.format(what), np.flatnonzero(blank & (class_index == index))))
-        return np.asarray(ops.normalize(values), np.float32)
+        return maps
 
     def explanation(
         self,
@@ -153,7 +164,7 @@ class Session:
             class_index=scored.class_index,
             score=scored.score,
             probability=scored.probability,
-            images=self.inputs.shown,
+            images=self.inputs.pictures,
             method=method,
             layer=layer,
             class_names=self.class_names,
@@ -185,6 +196,8 @@ class Collector:
     def scored(self) -> Scored:
         """The scores of all batches."""
         first = self._scored[0]
+        if len(self._scored) == 1:
+            return first
         return Scored(
             np.concatenate([s.class_index for s in self._scored]),
             np.concatenate([s.score for s in self._scored]),
@@ -192,6 +205,33 @@ class Collector:
             first.symbol,
             first.seed,
         )
+
+
+def _names_of(model: Any, trace: Any) -> tuple[list[str], list[str]]:
+    """What the inputs and the outputs of a model are called; looks at its layout first."""
+    if "names" not in trace.memo:
+        _refuse_channels_first(model)
+        trace.memo["names"] = (
+            _names(model, "input_names", trace.inputs),
+            _names(model, "output_names", trace.outputs),
+        )
+    return trace.memo["names"]
+
+
+def _target(trace: Any, output: int, score: Any) -> Target:
+    if not isinstance(score, str):
+        return Target(trace.outputs[output], score)
+    key = ("target", output, score)
+    if key not in trace.memo:
+        trace.memo[key] = Target(trace.outputs[output], score)
+    return trace.memo[key]
+
+
+def _castable(array: np.ndarray, symbol: Any) -> np.ndarray:
+    """Values that the engine takes for an input: it makes reals of any, but neither integers nor bools."""
+    if array.dtype.char == "e" or not symbol.dtype.is_floating:
+        return np.asarray(array, symbol.dtype.as_numpy_dtype)
+    return array
 
 
 def _refuse_channels_first(model: Any) -> None:

@@ -72,6 +72,8 @@ class Target:
             raise ValueError(
                 "`class_index` has no meaning for this output. Received: an output that is no list of classes"
             )
+        if type(class_index) is int and 0 <= class_index < self.classes:
+            return np.full(count, class_index, np.int64)
         given = np.asarray(class_index)
         if given.dtype.kind not in "iu" or given.ndim > 1:
             raise ValueError(
@@ -96,26 +98,30 @@ class Target:
 
     def scored(self, instance: Any, asked: np.ndarray | None) -> Scored:
         """Chooses the classes of one batch that ran, and the seeds of their scores."""
-        output = np.asarray(instance.value(self.output))
-        n, units = len(output), self.units
-        if units is None:
+        if self.units is None:
+            output = np.asarray(instance.value(self.output))
+            n = len(output)
             return self._of_callable(output, np.full(n, -1), np.full(n, np.nan))
-        z = np.asarray(instance.value(self.logits)).reshape(n, units).astype(np.float64)
+        logits = np.asarray(instance.value(self.logits))
+        z = logits.reshape(-1, self.units).astype(np.float64)
         chosen = asked
         if chosen is None:
-            chosen = (z[:, 0] > 0).astype(np.int64) if units == 1 else z.argmax(1)
-        logit, dlogit, log_p, dlog_p = class_terms(z, chosen, self.kind == "sigmoid" or units == 1)
+            chosen = (z[:, 0] > 0).astype(np.int64) if self.units == 1 else z.argmax(1)
+        apart = self.kind == "sigmoid" or self.units == 1
+        logit, seed = class_logit(z, chosen)
+        log_p = log_probability(z, logit, apart)
         probability = np.exp(log_p)
         if callable(self.score):
-            return self._of_callable(output, chosen, probability)
-        value, seed = {
-            "logit": (logit, dlogit),
-            "probability": (probability, dlog_p * probability[:, None]),
-            "log_probability": (log_p, dlog_p),
-            "loss": (-log_p, -dlog_p),
-        }[self.score]
-        shape = (n, *tuple(self.logits.shape)[1:])
-        return Scored(chosen, value, probability, self.logits, seed.reshape(shape))
+            return self._of_callable(np.asarray(instance.value(self.output)), chosen, probability)
+        value = logit
+        if self.score != "logit":
+            seed = log_probability_slope(z, chosen, logit, seed, apart)
+            value = {"probability": probability, "log_probability": log_p, "loss": -log_p}[self.score]
+        if self.score == "probability":
+            seed *= probability[:, None]
+        elif self.score == "loss":
+            seed *= -1
+        return Scored(chosen, value, probability, self.logits, seed.reshape(logits.shape))
 
     def _of_callable(self, output: np.ndarray, chosen: np.ndarray, probability: np.ndarray) -> Scored:
         """The gradient of the user's own score at the output, on a tape of its own."""
@@ -145,31 +151,44 @@ class Target:
         return Scored(chosen, scores, probability, self.output, np.asarray(gradient))
 
 
-def class_terms(
-    z: np.ndarray, chosen: np.ndarray, apart: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The logit of each row's class and the log of its probability (n,), each followed by its gradient at z.
+def class_logit(z: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The logit of each row's class (n,), and its gradient at z.
 
     Args:
         z: (n, units) float64. One unit is the logit of class 1; its negative that of class 0.
         chosen: (n,) the classes.
+    """
+    if z.shape[1] == 1:
+        sign = np.where(chosen == 1, 1.0, -1.0)
+        return sign * z[:, 0], sign[:, None]
+    rows = np.arange(len(z))
+    slope = np.zeros(z.shape)
+    slope[rows, chosen] = 1
+    return z[rows, chosen], slope
+
+
+def log_probability(z: np.ndarray, logit: np.ndarray, apart: bool) -> np.ndarray:
+    """The log of the probability of the class that has this logit, (n,).
+
+    Args:
+        z, logit: (n, units) and (n,).
         apart: each unit has a probability of its own (sigmoid), or else they share one (softmax).
     """
-    rows = np.arange(len(z))
-    dlogit = np.zeros_like(z)
-    if z.shape[1] == 1:
-        dlogit[:, 0] = np.where(chosen == 1, 1, -1)
-    else:
-        dlogit[rows, chosen] = 1
-    logit = (dlogit * z).sum(1)
+    return -np.logaddexp(0, -logit) if apart else logit - np.logaddexp.reduce(z, axis=1)
+
+
+def log_probability_slope(
+    z: np.ndarray, chosen: np.ndarray, logit: np.ndarray, slope: np.ndarray, apart: bool
+) -> np.ndarray:
+    """The gradient of `log_probability` at z; `slope` is that of the logit."""
     if apart:
-        return logit, dlogit, -np.logaddexp(0, -logit), dlogit * np.exp(-np.logaddexp(0, logit))[:, None]
-    total = np.logaddexp.reduce(z, axis=1)
-    dlog_p = -np.exp(z - total[:, None])
+        return slope * np.exp(-np.logaddexp(0, logit))[:, None]
+    rows = np.arange(len(z))
+    made = -np.exp(z - np.logaddexp.reduce(z, axis=1)[:, None])
     # 1 - p_c as the sum of the other probabilities: exact also where p_c rounds to 1
-    dlog_p[rows, chosen] = 0
-    dlog_p[rows, chosen] = -dlog_p.sum(1)
-    return logit, dlogit, logit - total, dlog_p
+    made[rows, chosen] = 0
+    made[rows, chosen] = -made.sum(1)
+    return made
 
 
 def _head(output: Any) -> tuple[str, Any]:
@@ -189,13 +208,13 @@ def _head(output: Any) -> tuple[str, Any]:
 
 def choose_output(outputs: Sequence[Any], names: Sequence[str], which: Any) -> int:
     """Which of the model's outputs is explained: the only one, or the one named by name or index."""
+    if which is None and len(outputs) == 1:
+        return 0
     listed = ", ".join(
         f"{i}: {name!r} {tuple(o.shape)}" for i, (name, o) in enumerate(zip(names, outputs, strict=True))
     )
     if which is None:
-        if len(outputs) > 1:
-            raise ValueError(f"`output` must say which output is explained. Outputs: {listed}")
-        return 0
+        raise ValueError(f"`output` must say which output is explained. Outputs: {listed}")
     if isinstance(which, str):
         if list(names).count(which) == 1:
             return list(names).index(which)

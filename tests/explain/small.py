@@ -119,10 +119,14 @@ class Twin:
         third = np.maximum(convolve(second, self.w[4], self.w[5]), 0)
         return third, third.mean((1, 2)) @ self.w[6] + self.w[7]
 
-    def gradient(self, dlogits: np.ndarray, guided: bool = False) -> dict[str, np.ndarray]:
+    def gradient(
+        self, dlogits: np.ndarray, guided: bool = False, rectified: bool = False
+    ) -> dict[str, np.ndarray]:
         """Gradients at third, second, first and image for a gradient (n, classes) at the logits."""
 
         def gate(d: np.ndarray, value: np.ndarray) -> np.ndarray:
+            if rectified:
+                return np.maximum(d, 0)
             return (np.maximum(d, 0) if guided else d) * (value > 0)
 
         def back(d: np.ndarray, kernel: np.ndarray) -> np.ndarray:

@@ -80,13 +80,11 @@ def test_by_name_and_by_call(model, x):
     direct = cx.explain.grad_cam(model, x, 1)
     np.testing.assert_array_equal(cx.explain(model, x, 1).map, direct.map)
     np.testing.assert_array_equal(cx.explain(model, x, 1, method="grad_cam").map, direct.map)
-    assert cx.explain.methods() == ["cam", "grad_cam", "saliency", "guided_backprop"]
-    with pytest.raises(
-        ValueError, match="must be one of cam, grad_cam, saliency, guided_backprop.*'score_cam'"
-    ):
-        cx.explain(model, x, method="score_cam")
-    with pytest.raises(AttributeError, match="no 'score_cam'. Methods: cam, grad_cam"):
-        cx.explain.score_cam  # noqa: B018
+    assert {"cam", "grad_cam", "saliency", "guided_backprop"} <= set(cx.explain.methods())
+    with pytest.raises(ValueError, match="must be one of cam, grad_cam, .*saliency.*'grad_cam_3'"):
+        cx.explain(model, x, method="grad_cam_3")
+    with pytest.raises(AttributeError, match="no 'grad_cam_3'. Methods: cam, grad_cam"):
+        cx.explain.grad_cam_3  # noqa: B018
 
 
 class TestLayers:
