@@ -6,6 +6,14 @@ import warnings
 
 import pytest
 
+from cnnexplain import keras
+
+
+@pytest.fixture(autouse=True)
+def seeds():
+    """The same random weights and data in every run, whichever tests run before."""
+    keras.utils.set_random_seed(0)
+
 
 @pytest.fixture(scope="session")
 def tensorflow():
