@@ -90,6 +90,7 @@ from .dtypes import int8 as int8
 from .dtypes import int32 as int32
 from .dtypes import int64 as int64
 from .dtypes import uint8 as uint8
+from .environment import show_config as show_config
 from .functions import cast as cast
 from .functions import constant as constant
 from .functions import convert_to_tensor as convert_to_tensor

@@ -62,6 +62,7 @@ _HOMES = {
         zeros_initializer
     """,
     "config": "set_threads get_threads clear_caches set_precision get_precision",
+    "environment": "show_config",
 }
 HOMES = {name: home for home, names in _HOMES.items() for name in names.split()}
 PUBLIC = sorted({*HOMES, *MODULES, "__version__"})

@@ -24,7 +24,7 @@ C_FLOORS = {
 FLOORS = [
     {"_core", "_names", "dtypes", "errors", "version"},
     {"config", "ops", "tensor"},
-    {"_convert", "tape"},
+    {"_convert", "environment", "tape"},
     set(),
     {"math"},
     {"linalg"},

@@ -57,8 +57,9 @@ def test_imports_nothing_heavy(code):
 
 
 def test_version_is_the_package_s():
-    text = (Path(__file__).parents[1] / "pyproject.toml").read_text()
-    assert cx.__version__ == cx.version.VERSION == re.search(r'^version = "(.*)"', text, re.M).group(1)
+    """It stands in version.py alone; the heading of the newest changes names it."""
+    text = (Path(__file__).parents[1] / "CHANGELOG.md").read_text()
+    assert cx.__version__ == cx.version.VERSION == re.search(r"^## ([0-9.]+)", text, re.M).group(1)
 
 
 @pytest.mark.parametrize("name", _names.PUBLIC)

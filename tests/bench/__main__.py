@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from cnnexplain.environment import cpu_name
 
 from . import engine
 from .report import JsonReport, MarkdownReport, TextReport
@@ -38,19 +39,6 @@ _PACKAGES = {
     "captum": "captum",
 }
 _ENOUGH = 40  # seconds of rounds that a row may take before it stops at two of them
-
-
-def cpu_name() -> str:
-    """The CPU's name, family and model as Linux reports them."""
-    try:
-        with open("/proc/cpuinfo") as lines:
-            about = dict(part.split(":", 1) for part in lines.read().split("\n\n")[0].splitlines())
-    except (OSError, ValueError):
-        return platform.processor() or "unknown CPU"
-    values = {key.strip(): value.strip() for key, value in about.items()}
-    return "{} (family {}, model {})".format(
-        values.get("model name", "unknown CPU"), values.get("cpu family", "?"), values.get("model", "?")
-    )
 
 
 def peaks(threads: int) -> dict[str, float]:

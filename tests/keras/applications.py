@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import math
 import os
-import platform
 import sys
 import zlib
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+
+from cnnexplain.environment import cpu_name
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "applications.md"
 
@@ -308,16 +309,10 @@ def row(name: str, found: dict[str, float]) -> str:
     return "| " + " | ".join(cells) + " |\n"
 
 
-def _cpu() -> str:
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
-        return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    return platform.processor() or platform.machine()
-
-
 def main() -> None:
     """Writes the page; names on the command line: only their rows anew."""
     tf, keras = _keras()
-    facts = {"keras": keras.__version__, "tensorflow": tf.__version__, "cpu": _cpu()}
+    facts = {"keras": keras.__version__, "tensorflow": tf.__version__, "cpu": cpu_name()}
     rows = {}
     for line in PAGE.read_text().splitlines(keepends=True) if sys.argv[1:] else ():
         rows[line.split(" | ")[0].removeprefix("| ")] = line
