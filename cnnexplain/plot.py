@@ -120,7 +120,12 @@ def png(figure: Figure, dpi: int = 110) -> bytes:
 
 
 def explanation_figure(
-    e: Explanation, columns: Sequence[str] | None, alpha: float, cmap: str | None, max_images: int
+    e: Explanation,
+    columns: Sequence[str] | None,
+    alpha: float,
+    cmap: str | None,
+    max_images: int,
+    warnings: bool = True,
 ) -> Figure:
     """One row for each image: its panels, and its class and probability at the left."""
     if max_images < 1:
@@ -138,9 +143,8 @@ def explanation_figure(
     rows = min(len(e), max_images)
     height, width = e.map.shape[1:]
     aspect = min(max(height / width, 0.3), 3.0)
-    figure = new_figure(
-        len(columns) * (_PANEL + 0.7) + 0.6, rows * _PANEL * aspect + 0.9 + 0.25 * len(e.warnings)
-    )
+    told = e.warnings if warnings else ()
+    figure = new_figure(len(columns) * (_PANEL + 0.7) + 0.6, rows * _PANEL * aspect + 0.9 + 0.25 * len(told))
     grid = figure.subplots(rows, len(columns), squeeze=False)
     for row in range(rows):
         for axes, name in zip(grid[row], columns, strict=True):
@@ -152,8 +156,8 @@ def explanation_figure(
     if len(e) > rows:
         title += f" (first {rows} of {len(e)} images)"
     figure.suptitle(title)
-    if e.warnings:
-        figure.supxlabel("\n".join(e.warnings), fontsize="small", color="darkred", wrap=True)
+    if told:
+        figure.supxlabel("\n".join(told), fontsize="small", color="darkred", wrap=True)
     return figure
 
 
@@ -166,7 +170,8 @@ def _row_label(e: Explanation, row: int) -> str:
     index = int(e.class_index[row])
     if index < 0:
         return f"score {e.score[row]:.3g}"
-    return f"{class_label(e.class_name[row], index)}\np = {e.probability[row]:.3g}"
+    label = class_label(e.class_name[row], index)
+    return f"{label}\np = {e.probability[row]:.3g}, score {e.score[row]:.3g}"
 
 
 def _panel(axes: Axes, e: Explanation, row: int, name: str, alpha: float, colours: Colours) -> None:

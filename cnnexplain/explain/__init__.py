@@ -25,6 +25,7 @@ from .grad_cam import grad_cam
 from .gradient_cams import grad_cam_plus_plus, hires_cam, layer_cam, smooth_grad_cam_plus_plus, xgrad_cam
 from .gradients import guided_backprop, saliency
 from .integrated import integrated_gradients
+from .interactive import interactive
 from .noise import smooth_grad, square_grad, var_grad
 from .occlusion import occlusion
 from .products import guided_grad_cam, input_x_gradient, rectified_gradient
@@ -87,6 +88,7 @@ __all__ = [
     "hires_cam",
     "input_x_gradient",
     "integrated_gradients",
+    "interactive",
     "layer_cam",
     "lrp",
     "methods",

@@ -17,8 +17,9 @@ from cnnexplain.plot import bare_image, new_figure, png, to_rgb
 from . import layers
 from .arguments import Shared, method, open_session
 from .image_space import Space, blurred, bound, total_variation
+from .progress import bar
 from .sampling import number, whole
-from .session import Session, _bar
+from .session import Session
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -173,8 +174,8 @@ def activation_maximization(
     ascent = _Ascent(objective, space, rate, jitter, blur, blur_every, penalty)
     shifts = random.stateless_uniform((steps, 2), (seed, 1), -jitter, jitter + 1, "int64")
     parts = [slice(i, min(i + session.batch_size, count)) for i in range(0, count, session.batch_size)]
-    with closing(_bar(session.progress, steps * len(parts))) as bar, _overflowing():
-        done = [ascent.run(z[part], np.asarray(shifts), part, lambda: bar.update(1)) for part in parts]
+    with closing(bar(session.progress, steps * len(parts))) as shown, _overflowing():
+        done = [ascent.run(z[part], np.asarray(shifts), part, lambda: shown.update(1)) for part in parts]
     s, curve, first, last = (np.concatenate(arrays) for arrays in zip(*done, strict=True))
     channels = s.shape[3]
     flipped = _is_bgr(session, shared.get("preprocess")) and channels == 3

@@ -12,7 +12,8 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar, cast
 
-from .session import Progress, Session
+from .progress import Progress
+from .session import Session
 from .target import Score
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -73,7 +74,8 @@ DESCRIPTIONS = {
     "class_names": "one for each class.",
     "dtype": '"float32" or "float64"; default the model\'s.',
     "batch_size": "most images that run at once; noisy, masked and other copies of an image count as images.",
-    "progress": "True for a bar, or a callable of (done, total).",
+    "progress": """True for a bar, False for none, or a callable of (done, total); None: a bar in notebooks
+        and terminals where the call takes more than a second.""",
 }
 _ANNOTATIONS = [getattr(a, "__forward_arg__", a) for a in Shared.__annotations__.values()]
 _LAST = ("score", "input, output", "preprocess", "class_names", "dtype", "batch_size", "progress")

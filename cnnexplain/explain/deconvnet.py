@@ -11,10 +11,11 @@ import numpy as np
 from cnnexplain import ops
 
 from .layers import said_by
+from .progress import Progress
 from .projection import Projection, Stage, open_for_feature, poolings, runs, unused
 from .reconstruction import Reconstruction
 from .sampling import check_reduce
-from .session import _MOST_STEP_BYTES, Progress
+from .session import _MOST_STEP_BYTES
 from .switches import Switches
 
 OVERLAPS = ("sum", "overwrite")

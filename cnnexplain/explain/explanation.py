@@ -132,7 +132,7 @@ class Explanation:
         return tuple(
             text
             if where is None or count == 1 or len(where) == count
-            else f"{text} (images {_listed(where)})"
+            else f"{text} (image{'s' if len(where) > 1 else ''} {_listed(where)})"
             for text, where in self._notes
         )
 
@@ -225,12 +225,12 @@ class Explanation:
         Returns:
             The figure; show it, or save it with `figure.savefig`.
         """
-        return explanation_figure(
-            self if not self._single else self._batch(), columns, alpha, cmap, max_images
-        )
+        return explanation_figure(self._batch(), columns, alpha, cmap, max_images)
 
     def _batch(self) -> Explanation:
-        """One image as a batch of one; shares the arrays."""
+        """Itself, or one image as a batch of one, which shares the arrays."""
+        if not self._single:
+            return self
         whole = object.__new__(Explanation)
         whole.__dict__.update(self.__dict__, _single=False)
         return whole
@@ -274,11 +274,14 @@ class Explanation:
         import base64
         from html import escape
 
-        data = base64.b64encode(self._repr_png_()).decode()
+        layer = "" if self.layer is None else f", layer {escape(self.layer)}"
+        count = "1 image" if len(self._map) == 1 else f"{len(self._map)} images"
         rows = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
-        below = f"<ul>{rows}</ul>" if rows else ""
-        image = f'<img src="data:image/png;base64,{data}" alt="{escape(self.method)}">'
-        return f"<p>{escape(repr(self))}</p>{image}{below}"
+        below = f'<ul style="color:firebrick">{rows}</ul>' if rows else ""
+        picture = png(explanation_figure(self._batch(), None, 0.5, None, 8, warnings=False))
+        data = base64.b64encode(picture).decode()
+        image = f'<img style="max-width:100%" src="data:image/png;base64,{data}" alt="{escape(repr(self))}">'
+        return f"<p><b>{escape(self.method)}</b>{layer}: {count}, {escape(_classes(self))}</p>{image}{below}"
 
     def __repr__(self) -> str:
         text = io.StringIO()

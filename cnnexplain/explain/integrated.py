@@ -84,7 +84,7 @@ def integrated_gradients(
     scored = first_look(session).scored
     there = np.zeros((len(x), len(starts)))
     quiet = session.progress
-    session.progress = None
+    session.progress = False
     for rows in variants(session, scored.class_index, len(starts), start, track=False):
         there[rows.image, rows.variant] = rows.scored.score
     session.progress = quiet

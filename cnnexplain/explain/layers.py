@@ -108,14 +108,16 @@ def find(model: Any, trace: Any, layer: Any, score: Any, image: Any) -> Place:
         ValueError: there is no such layer, the name is ambiguous, its output is no map, or it does not
         lead from the image to the score.
     """
-    path = None if layer is None else _path(model, layer, lambda: _choices(_maps(model, trace, score, image)))
+    path = None
+    if layer is not None:
+        path = _path(model, layer, lambda: _choices(maps_of(model, trace, score, image)))
     key = ("find", path, score.id, image.id)
     if key not in trace.memo:
         trace.memo[key] = _find(model, trace, path, score, image)
     return trace.memo[key]
 
 
-def _maps(model: Any, trace: Any, score: Any, image: Any) -> list[Place]:
+def maps_of(model: Any, trace: Any, score: Any, image: Any) -> list[Place]:
     """The maps on the way from the image to the score."""
     above = upstream(score)
     maps = [place for place in places(model, trace) if place.is_map and place.symbol.id in above]
@@ -125,7 +127,7 @@ def _maps(model: Any, trace: Any, score: Any, image: Any) -> list[Place]:
 
 
 def _find(model: Any, trace: Any, path: str | None, score: Any, image: Any) -> Place:
-    maps = _maps(model, trace, score, image)
+    maps = maps_of(model, trace, score, image)
     if path is None:
         if not maps:
             raise ValueError(

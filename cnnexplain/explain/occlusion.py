@@ -15,8 +15,9 @@ from .baselines import baselines
 from .explanation import Explanation
 from .inputs import _FORWARD
 from .layers import Place
+from .progress import bar
 from .sampling import values_of, whole
-from .session import Collector, Session, _bar
+from .session import Collector, Session
 from .target import Scored
 
 if TYPE_CHECKING:
@@ -247,14 +248,14 @@ class _Occluded:
         n, windows = len(self.x), len(self.spans[0]) * len(self.spans[1])
         at_once = max(program.base_bytes for program in self.programs)
         chunk = max(1, min(session.batch_size, _MOST_BASE_BYTES // max(at_once, 1)))
-        with closing(_bar(session.progress, n * windows)) as bar:
+        with closing(bar(session.progress, n * windows)) as shown:
             for begin in range(0, n, chunk):
                 part = slice(begin, min(begin + chunk, n))
                 instance, scored, panels = self.whole(part)
                 for program in self.programs:
                     for batch in self.batches(program, part.stop - begin):
                         self.fill(program, instance, begin, batch, scored, panels)
-                        bar.update(len(batch.images))
+                        shown.update(len(batch.images))
                 got.add(scored, **panels)
         return got
 

@@ -18,8 +18,9 @@ from cnnexplain import _core
 
 from . import layers
 from .arguments import open_session
+from .progress import Progress, bar
 from .reach import Reach
-from .session import Progress, Session, _bar
+from .session import Session
 from .spreading import Step, steps_between
 from .target import _head
 
@@ -217,11 +218,11 @@ def _run(session: Session, feeds: Sequence[np.ndarray], fetches: Sequence[Any], 
 def runs(session: Session, fetches: Sequence[Any], track: bool = True) -> Iterator[tuple[slice, Any]]:
     """The session's images through the network, no further than what is fetched: (places, instance)."""
     count = len(session.inputs)
-    with closing(_bar(session.progress, count)) as bar:
+    with closing(bar(session.progress, count)) as shown:
         for begin in range(0, count, session.batch_size):
             part = slice(begin, min(begin + session.batch_size, count))
             yield part, _run(session, [feed[part] for feed in session.inputs.feeds], fetches, track)
-            bar.update(part.stop - begin)
+            shown.update(part.stop - begin)
 
 
 def poolings(session: Session, layer: Any) -> list[tuple[str, Any, dict[str, Any]]]:

@@ -18,12 +18,13 @@ import numpy as np
 from cnnexplain import _core, ops, random
 
 from .explanation import Explanation
-from .session import Collector, Session, _bar
+from .progress import bar
+from .session import Collector, Session
 from .target import Scored
 
 _MOST_NOISE = 1 << 26  # bytes of noise kept for the next image
 _FULL = 1 << 21  # bytes of images that keep a few cores busy: with more at once their maps leave the caches
-_LEAST = 4  # images that run at once however large they are
+_LEAST = 2  # images that run at once however large they are
 _NO_GRADIENT = "the score does not depend on the image, or only through whole numbers: it has no gradient"
 
 
@@ -105,7 +106,7 @@ def variants(
     dtype = symbol.dtype.as_numpy_dtype
     one = np.dtype(dtype).itemsize * int(np.prod(session.inputs.feeds[session.inputs.explained].shape[1:]))
     at_once = min(session.batch_size, max(_LEAST, _core.get_threads(), _FULL // one))
-    with closing(_bar(session.progress, total)) as bar:
+    with closing(bar(session.progress, total)) as shown:
         for begin in range(0, total, at_once):
             rows = np.arange(begin, min(begin + at_once, total))
             image = images[rows]
@@ -121,7 +122,7 @@ def variants(
                 feeds.append((other, np.ascontiguousarray(values[image], dtype=other.dtype.as_numpy_dtype)))
             instance = session.trace.program.run(feeds, wanted, track=track)
             yield Rows(image, variant, instance, target.scored(instance, class_index[image]), feed)
-            bar.update(len(rows))
+            shown.update(len(rows))
 
 
 def image_gradient(session: Session, instance: Any, scored: Scored, gate: str = "true") -> np.ndarray:

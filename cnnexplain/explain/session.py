@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -18,9 +18,9 @@ from cnnexplain.plot import class_label
 from . import layers
 from .explanation import Explanation, Note
 from .inputs import prepare
+from .progress import Progress, bar
 from .target import Scored, Target, choose_output
 
-Progress = bool | Callable[[int, int], Any] | None
 _MOST_STEP_BYTES = 1 << 28
 
 
@@ -98,13 +98,13 @@ class Session:
         """Runs the model over the images; yields each batch's place, instance and scores."""
         wanted = {symbol.id: symbol for symbol in [*self.target.fetches(), *fetches]}
         count = len(self.inputs)
-        with closing(_bar(self.progress, count)) as bar:
+        with closing(bar(self.progress, count)) as shown:
             for begin in range(0, count, self.batch_size):
                 part = slice(begin, min(begin + self.batch_size, count))
                 instance = self.trace.program.run(self.feeds(part), list(wanted.values()), stays=True)
                 asked = None if self.asked is None else self.asked[part]
                 yield part, instance, self.target.scored(instance, asked)
-                bar.update(part.stop - part.start)
+                shown.update(part.stop - part.start)
 
     def feeds(self, part: slice) -> list[tuple[Any, np.ndarray]]:
         """What the model is given for some of the images: pairs of an input and its values."""
@@ -260,30 +260,3 @@ def _names(model: Any, attribute: str, symbols: Sequence[Any]) -> list[str]:
     """What the model calls its inputs or outputs; their numbers when it has no names."""
     names = getattr(model, attribute, None) or ()
     return list(names) if len(names) == len(symbols) else [str(i) for i in range(len(symbols))]
-
-
-class _Silent:
-    def update(self, count: int) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-class _Callback(_Silent):
-    def __init__(self, function: Callable[[int, int], Any], total: int):
-        self.function, self.done, self.total = function, 0, total
-
-    def update(self, count: int) -> None:
-        self.done += count
-        self.function(self.done, self.total)
-
-
-def _bar(progress: Progress, total: int) -> Any:
-    if not progress:
-        return _Silent()
-    if callable(progress):
-        return _Callback(progress, total)
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, unit="image")

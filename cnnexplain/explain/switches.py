@@ -9,9 +9,9 @@ import numpy as np
 
 from cnnexplain import _core
 
+from .progress import Progress
 from .projection import open_for_feature, poolings, runs
 from .sampling import whole
-from .session import Progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,10 +13,11 @@ import numpy as np
 from .deconvnet import activations_of, check_overlap, fields_of, map_number
 from .inputs import _is_picture, prepare
 from .layers import said_by
+from .progress import Progress, bar
 from .projection import Projection, open_for_feature
 from .reconstruction import picture
 from .sampling import whole
-from .session import Progress, Session, _bar, _positive
+from .session import Session, _positive
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -182,9 +183,9 @@ def top_activations(
         feature_maps = np.arange(min(_SHOWN, int(way.shape[-1])))
     maps = np.atleast_1d(map_number("feature_maps", feature_maps, way))
     search = _Search(way, maps, k, once_per_image)
-    with closing(_bar(progress, _length(dataset))) as bar:  # type: ignore[arg-type]
+    with closing(bar(progress, _length(dataset))) as shown:
         for batch in itertools.chain([first], batches):
-            bar.update(search.add(batch, session, preprocess))
+            shown.update(search.add(batch, session, preprocess))
 
     def open_kept(images: Any) -> Projection:
         kept = open_for_feature(name, model, images, None, preprocess, dtype, batch_size, None)

@@ -68,7 +68,7 @@ class TestSequence:
             np.testing.assert_array_equal(part.map, e.map[[1, 3]])
             assert part.class_index.tolist() == [1, 0]
             assert part.warnings == ("about all", "about some")
-        assert e[:2].warnings == ("about all", "about some (images 1)")
+        assert e[:2].warnings == ("about all", "about some (image 1)")
 
     def test_warnings_go_with_their_images(self):
         e = make()

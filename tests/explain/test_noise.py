@@ -124,7 +124,7 @@ def test_large_images_run_a_few_at_a_time():
     x = np.random.default_rng(0).random((1, 600, 500, 3))
     options = {"samples": 20, "class_index": 1}
     e = cx.explain.smooth_grad(model, x, progress=lambda done, total: seen.append(done), **options)
-    assert seen[0] == min(20, max(4, cx.get_threads())) and seen[-1] == 20
+    assert seen[0] == min(20, max(2, cx.get_threads())) and seen[-1] == 20
     np.testing.assert_array_equal(cx.explain.smooth_grad(model, x, batch_size=3, **options).raw, e.raw)
 
 
@@ -139,7 +139,7 @@ def test_an_even_image_has_no_range(model):
     x = np.full((2, small.HEIGHT, small.WIDTH, 3), 0.5)
     x[1, 0, 0] = 1
     e = cx.explain.smooth_grad(model, x, 1, samples=3)
-    assert e.warnings[0].startswith("the image has one value everywhere") and "(images 0)" in e.warnings[0]
+    assert e.warnings[0].startswith("the image has one value everywhere") and "(image 0)" in e.warnings[0]
     plain = cx.explain.saliency(model, x[:1], 1)
     np.testing.assert_allclose(e.raw[:1], plain.raw, rtol=1e-5, atol=1e-8)
 

@@ -352,7 +352,7 @@ def test_a_pipe_gets_one_line_for_each_epoch():
 
 
 def test_the_bar_is_drawn_over_itself(monkeypatch, capsys):
-    monkeypatch.setattr("cnnexplain.keras.utils.progbar._interactive", lambda stream: True)
+    monkeypatch.setattr("cnnexplain.keras.utils.progbar.overwrites", lambda stream: True)
     bar = keras.utils.Progbar(20, interval=0.0, unit_name="picture")
     for step in range(1, 21):
         bar.update(step, [("loss", 1.0 / step)])

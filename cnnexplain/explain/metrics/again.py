@@ -17,8 +17,9 @@ from cnnexplain.keras.models.cloning import _again
 from ..arguments import Shared, method, open_session
 from ..explanation import Explanation
 from ..layers import said_by
+from ..progress import bar
 from ..sampling import first_look, number, values_of, whole
-from ..session import Session, _bar
+from ..session import Session
 from .result import Metric
 
 if TYPE_CHECKING:
@@ -80,12 +81,12 @@ def max_sensitivity(
     spread = (reach * (x.max((1, 2, 3)).astype(np.float64) - x.min((1, 2, 3)))).reshape(-1, 1, 1, 1)
     before = explain(model, x)
     changes = np.zeros((len(x), count))
-    with closing(_bar(session.progress, count)) as bar:
+    with closing(bar(session.progress, count)) as shown:
         for sample in range(count):
             drawn = random.stateless_uniform(x.shape[1:], (start, sample), -1.0, 1.0, "float64")
             after = explain(model, (x + spread * np.asarray(drawn)).astype(x.dtype))
             changes[:, sample] = _norm(after.raw.astype(np.float64) - before.raw)
-            bar.update(1)
+            shown.update(1)
     values = changes.max(1)
     if relative:
         norm = _norm(before.raw.astype(np.float64))
@@ -165,14 +166,14 @@ def model_randomization(
     before = explain(copy, x)
     first = before.map.astype(np.float64)
     ranks, alike = [_correlation(first, first)], [np.ones(len(x))]
-    with closing(_bar(session.progress, len(groups))) as bar:
+    with closing(bar(session.progress, len(groups))) as shown:
         for _, places in reversed(groups):
             for place in places:
                 copy.weights[place].assign(drawn[place])
             after = explain(copy, x).map.astype(np.float64)
             ranks.append(_correlation(first, after))
             alike.append(_ssim(first, after))
-            bar.update(1)
+            shown.update(1)
     curves = np.stack(ranks, 1)
     names = [name for name, _ in reversed(groups)]
     return Metric(
@@ -207,7 +208,7 @@ def _explainer(
         raise TypeError(f"`options` must be a dict of the method's arguments. Received: options={options!r}")
     if class_index is None and session.target.classes is not None:
         class_index = first_look(session).scored.class_index
-    quiet = {**shared, **(options or {}), "class_names": session.class_names, "progress": None}
+    quiet = {**shared, **(options or {}), "class_names": session.class_names, "progress": False}
     feeds, place = session.inputs.feeds, session.inputs.explained
 
     def explain(model: Any, x: np.ndarray) -> Explanation:

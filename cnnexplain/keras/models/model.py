@@ -442,6 +442,11 @@ class Model(Trainer, ModelState, InputFitting, Layer):
 
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
+    def _repr_html_(self) -> str:
+        from .summary_html import model_html
+
+        return model_html(self)
+
     def get_config(self) -> dict:
         from ..saving.functional import functional_config
 

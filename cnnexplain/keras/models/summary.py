@@ -6,6 +6,7 @@ import math
 import re
 import shutil
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -186,7 +187,7 @@ def _range(layers: list, names: list[str], layer_range: Any) -> list:
     return layers[min(lower) : max(upper) + 1]
 
 
-def _totals(model: Any) -> list[str]:
+def totals(model: Any) -> list[str]:
     """The lines that count the parameters."""
     trained, trained_bytes = _count(model.trainable_weights)
     fixed, fixed_bytes = _count(model.non_trainable_weights)
@@ -204,16 +205,19 @@ def _totals(model: Any) -> list[str]:
     return lines
 
 
-def print_summary(
-    model: Any,
-    line_length: int | None = None,
-    positions: Any = None,
-    print_fn: Any = None,
-    expand_nested: bool = False,
-    show_trainable: bool = False,
-    layer_range: Any = None,
-) -> None:
-    """Prints the table and the totals."""
+@dataclass(frozen=True)
+class Listing:
+    """What a summary lists: names and alignments of the columns, and a row of cells for each layer."""
+
+    header: list[str]
+    align: list[str]
+    rows: list[list[str]]
+
+
+def listing(
+    model: Any, expand_nested: bool = False, show_trainable: bool = False, layer_range: Any = None
+) -> Listing:
+    """The layers of a model, with a column of connections where they are no chain."""
     graph = model._graph
     plain = _is_sequential(model)
     shown: list = list(model.layers) if graph is None or hasattr(model, "_stack") else list(graph.operations)
@@ -222,22 +226,12 @@ def print_summary(
         [] if graph is None else [*(node for node in graph.input_layers if node is not None), *graph.steps]
     )
     header, align = ["Layer (type)", "Output Shape", "Param #"], ["left", "left", "right"]
-    if plain:
-        default, ends = 88, [0.45, 0.80, 1.0]
-    else:
-        default, ends = 108, [0.3, 0.56, 0.74, 1.0]
+    if not plain:
         header.append("Connected to")
         align.append("left")
-    ends = list(positions) if positions else ends
     if show_trainable:
-        default += 12
-        ends = [end * 0.90 for end in ends] + [1.0]
         header.append("Trainable")
         align.append("center")
-    if len(ends) != len(header):
-        raise ValueError(f"`positions` must hold {len(header)} numbers. Received: positions={positions}")
-    length = line_length or min(default, shutil.get_terminal_size().columns - 4)
-    widths = _widths(ends, length)
 
     def fields(layer: Any, prefix: str) -> list[str]:
         name = names[layer.id] if isinstance(layer, Step) else layer.name
@@ -268,7 +262,35 @@ def print_summary(
     labels = [names[layer.id] if isinstance(layer, Step) else layer.name for layer in shown]
     for layer in _range(shown, labels, layer_range):
         add(layer, 0)
-    text = "\n".join([f'Model: "{model.name}"', *table(header, rows, widths, align), *_totals(model)])
+    return Listing(header, align, rows)
+
+
+def print_summary(
+    model: Any,
+    line_length: int | None = None,
+    positions: Any = None,
+    print_fn: Any = None,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: Any = None,
+) -> None:
+    """Prints the table and the totals."""
+    if _is_sequential(model):
+        default, ends = 88, [0.45, 0.80, 1.0]
+    else:
+        default, ends = 108, [0.3, 0.56, 0.74, 1.0]
+    ends = list(positions) if positions else ends
+    if show_trainable:
+        default += 12
+        ends = [end * 0.90 for end in ends] + [1.0]
+    found = listing(model, expand_nested, show_trainable, layer_range)
+    if len(ends) != len(found.header):
+        raise ValueError(
+            f"`positions` must hold {len(found.header)} numbers. Received: positions={positions}"
+        )
+    length = line_length or min(default, shutil.get_terminal_size().columns - 4)
+    lines = table(found.header, found.rows, _widths(ends, length), found.align)
+    text = "\n".join([f'Model: "{model.name}"', *lines, *totals(model)])
     if print_fn is None:
         say(plain_text(text, sys.stdout))
     else:

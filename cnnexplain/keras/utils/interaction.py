@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Any
 
 from .. import config
 
 _logger = logging.getLogger("cnnexplain")
+
+
+def overwrites(stream: Any) -> bool:
+    """Whether a carriage return overwrites the line: a terminal or a notebook."""
+    isatty = getattr(stream, "isatty", None)
+    return bool((isatty and isatty()) or "ipykernel" in sys.modules or "JPY_PARENT_PID" in os.environ)
 
 
 def write(text: str, stream: Any = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from typing import Any
@@ -10,13 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import config
-from .interaction import write
-
-
-def _interactive(stream: Any) -> bool:
-    """Whether a carriage return overwrites the line: a terminal or a notebook."""
-    isatty = getattr(stream, "isatty", None)
-    return bool((isatty and isatty()) or "ipykernel" in sys.modules or "JPY_PARENT_PID" in os.environ)
+from .interaction import overwrites, write
 
 
 def plain_text(text: str, stream: Any) -> str:
@@ -91,7 +84,7 @@ class Progbar:
         self.interval = interval
         self.unit_name = unit_name
         self.stream = sys.stdout
-        self.dynamic = config.is_interactive_logging_enabled() and _interactive(self.stream)
+        self.dynamic = config.is_interactive_logging_enabled() and overwrites(self.stream)
         self._start = time.monotonic()
         self._shown = 0.0
         self._length = 0
