@@ -182,7 +182,7 @@ class TestExplain:
             (["{}", "--method", "magic"], "`method` must be one of"),
             (["{}", "--class", "10"], "`class_index` must be between 0 and 9"),
             (["{}", "--layer", "conv9"], "there is no layer 'conv9'"),
-            (["{}", "--output", "x.gif"], "`path` must end in .png or .npz"),
+            (["{}", "--output", "x.gif"], "`path` must end in .png, .svg, .pdf or .npz"),
         ],
     )
     def test_mistakes(self, sneaker, arguments, message, capsys):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnexplain.plot import bare_image, new_figure, overlay, png, to_rgb
+from cnnexplain.plot import HEAT, bare_image, new_figure, overlay, png, to_rgb, values
 
 from . import metrics as measures
 from .arguments import Shared, method, open_session
@@ -66,30 +66,40 @@ class Comparison:
             columns[name] = [float("nan") if m is None else m.value for m in row.values()]
         return {**columns, "seconds": list(self.seconds.values())}
 
-    def plot(self, *, alpha: float = 0.5, cmap: str = "jet", max_images: int = 8) -> Figure:
+    def plot(
+        self, *, alpha: float = 0.5, cmap: str = HEAT, max_images: int = 8, shared_scale: bool = False
+    ) -> Figure:
         """A matplotlib figure: a row for each image, the image and each method's map over it.
 
         Args:
             alpha: how much of the maps' colours shows, 0 to 1.
             cmap: colours of the maps.
             max_images: most rows.
+            shared_scale: shows each method's `raw` instead, averaged over channels, all of an image on one
+                scale: for methods whose values have the same unit.
         """
         if max_images < 1:
             raise ValueError(f"`max_images` must be a positive integer. Received: max_images={max_images!r}")
         every = list(self.explanations.values())
         rows = min(len(every[0]), max_images)
-        shown = [
-            every[0].images[:rows],
-            *(overlay(e.images[:rows], e.map[:rows], alpha, cmap) for e in every),
-        ]
         height, width = every[0].map.shape[1:]
         aspect = min(max(height / width, 0.3), 3.0)
-        figure = new_figure(2.0 * len(shown) + 0.6, 2.0 * rows * aspect + 0.8)
-        grid = figure.subplots(rows, len(shown), squeeze=False)
-        for column, (title, pictures) in enumerate(zip(["image", *self.explanations], shown, strict=True)):
-            for row, picture in enumerate(to_rgb(pictures)):
+        wide = 2.0 + (0.5 if shared_scale else 0)
+        figure = new_figure(wide * (1 + len(every)) + 0.6, 2.0 * rows * aspect + 0.8)
+        grid = figure.subplots(rows, 1 + len(every), squeeze=False)
+        for row, picture in enumerate(to_rgb(every[0].images[:rows])):
+            bare_image(grid[row][0], picture)
+            if shared_scale:
+                raws = [np.asarray(e.raw[row]) for e in every]
+                raws = [raw.mean(2) if raw.ndim == 3 else raw for raw in raws]
+                limit = max(float(np.abs(raw).max()) for raw in raws)
+                for axes, raw in zip(grid[row][1:], raws, strict=True):
+                    values(axes, raw, limit)
+        for column, e in enumerate(every if not shared_scale else [], 1):
+            for row, picture in enumerate(overlay(e.images[:rows], e.map[:rows], alpha, cmap)):
                 bare_image(grid[row][column], picture)
-            grid[0][column].set_title(title.replace("_", " "), fontsize="small", wrap=True)
+        for axes, title in zip(grid[0], ["image", *self.explanations], strict=True):
+            axes.set_title(title.replace("_", " "), fontsize="small", wrap=True)
         for row in range(rows):
             name, index = every[0].class_name[row], int(every[0].class_index[row])
             grid[row][0].set_ylabel(name if name is not None else f"class {index}" if index >= 0 else "")

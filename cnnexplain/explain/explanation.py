@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..plot import class_label, explanation_figure, overlay, png
+from ..plot import HEAT, class_label, explanation_figure, overlay, png, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -192,7 +192,7 @@ class Explanation:
     # pictures
 
     def overlay(
-        self, alpha: float = 0.5, cmap: str | Callable[[np.ndarray], np.ndarray] = "jet"
+        self, alpha: float = 0.5, cmap: str | Callable[[np.ndarray], np.ndarray] = HEAT
     ) -> np.ndarray:
         """The map in colours over the image: (1 - alpha) * image + alpha * colour(map).
 
@@ -212,20 +212,31 @@ class Explanation:
         alpha: float = 0.5,
         cmap: str | None = None,
         max_images: int = 8,
+        shared_scale: bool = False,
+        axes: Any = None,
     ) -> Figure:
         """A matplotlib figure, one row for each image.
 
         Args:
             columns: panels of a row, from "image", "map", "overlay", "raw" and the names in `steps`. Default:
-                image, map and overlay for CAM methods; image, map and raw for gradient methods.
+                image, map and overlay for CAM methods; image, map and raw for gradient methods. Values of
+                both signs have their own colours, white at zero.
             alpha: of the overlay.
-            cmap: colours of the map; default "jet" for CAM methods, "gray" for gradient methods.
+            cmap: colours of the map; default "inferno" for CAM methods, "gray" for gradient methods.
             max_images: most rows.
+            shared_scale: whether "raw" and the steps have one scale for all images, not each image its own.
+            axes: matplotlib axes to draw into instead of a new figure: one for each panel, row by row.
 
         Returns:
             The figure; show it, or save it with `figure.savefig`.
+
+        Raises:
+            ValueError: no such column or colours, or `axes` are not as many as the panels.
         """
-        return explanation_figure(self._batch(), columns, alpha, cmap, max_images)
+        return explanation_figure(
+            self._batch(), columns, alpha=alpha, cmap=cmap, max_images=max_images,
+            shared_scale=shared_scale, axes=axes,
+        )  # fmt: skip
 
     def _batch(self) -> Explanation:
         """Itself, or one image as a batch of one, which shares the arrays."""
@@ -236,15 +247,15 @@ class Explanation:
         return whole
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the picture (.png) or all arrays and settings (.npz); returns the path.
+        """Writes the picture (.png, .svg, .pdf) or all arrays and settings (.npz); returns the path.
 
         In an .npz file every array of `to_dict()` has its own name, `steps` as "steps/activations" and so on,
         and the rest is JSON text under "about".
         """
         path = Path(path)
         suffix = path.suffix.lower()
-        if suffix == ".png":
-            path.write_bytes(self._repr_png_())
+        if suffix in (".png", ".svg", ".pdf"):
+            save(self.plot(), path, 110, bbox_inches="tight", facecolor="white")
         elif suffix == ".npz":
             arrays: dict[str, Any] = {}
             about: dict[str, Any] = {}
@@ -257,7 +268,7 @@ class Explanation:
                     about[name] = value.tolist() if isinstance(value, np.ndarray) else value
             np.savez_compressed(path, **arrays, about=np.array(json.dumps(about, default=str)))
         else:
-            raise ValueError(f"`path` must end in .png or .npz. Received: path={str(path)!r}")
+            raise ValueError(f"`path` must end in .png, .svg, .pdf or .npz. Received: path={str(path)!r}")
         return path
 
     def to_dict(self) -> dict[str, Any]:
@@ -278,7 +289,7 @@ class Explanation:
         count = "1 image" if len(self._map) == 1 else f"{len(self._map)} images"
         rows = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
         below = f'<ul style="color:firebrick">{rows}</ul>' if rows else ""
-        picture = png(explanation_figure(self._batch(), None, 0.5, None, 8, warnings=False))
+        picture = png(explanation_figure(self._batch(), warnings=False))
         data = base64.b64encode(picture).decode()
         image = f'<img style="max-width:100%" src="data:image/png;base64,{data}" alt="{escape(repr(self))}">'
         return f"<p><b>{escape(self.method)}</b>{layer}: {count}, {escape(_classes(self))}</p>{image}{below}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnexplain.image.files import encode_png
-from cnnexplain.plot import overlay
+from cnnexplain.plot import HEAT, overlay
 
 from .arguments import Shared, method, open_session
 from .explanation import Explanation
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _CLASSES = 10  # most probable ones that can be chosen
 _SIDE = 320  # pixels: a smaller picture is enlarged
-_COLOURS = ("jet", "viridis", "inferno", "gray")
+_COLOURS = (HEAT, "viridis", "jet", "gray")
 
 
 @method

@@ -228,7 +228,7 @@ class TestFiles:
 
     def test_other_suffixes(self, tmp_path):
         for name in ("e.jpg", "e"):
-            with pytest.raises(ValueError, match="`path` must end in .png or .npz"):
+            with pytest.raises(ValueError, match="`path` must end in .png, .svg, .pdf or .npz"):
                 make().save(tmp_path / name)
 
     def test_to_dict(self):

@@ -106,18 +106,20 @@ class Metric:
         )
         return {name: getattr(self, name) for name in names.split()}
 
-    def plot(self, *, max_images: int = 20) -> Figure:
+    def plot(self, *, max_images: int = 20, axes: Any = None) -> Figure:
         """A matplotlib figure: the mean curve over those of the images, or a bar for each image.
 
         Args:
             max_images: most curves of single images.
+            axes: matplotlib axes to draw into instead of a new figure.
         """
         if max_images < 0:
             raise ValueError(
                 f"`max_images` must be an integer of 0 or more. Received: max_images={max_images!r}"
             )
-        figure = new_figure(5.0, 3.4, "constrained")
-        axes = figure.add_subplot()
+        own = axes is None
+        if own:
+            axes = new_figure(5.0, 3.4, "constrained").add_subplot()
         if self.curves is None or self.places is None:
             axes.bar(np.arange(len(self)), np.nan_to_num(self.per_image))
             axes.set_xlabel("image")
@@ -132,7 +134,8 @@ class Metric:
                 axes.set_xticks(self.places, list(self._ticks), rotation=60, ha="right", fontsize="small")
         axes.grid(alpha=0.3)
         axes.set_title(f"{self.metric}: {self.value:.4g} ({self._direction} is better)")
-        if self.warnings:
+        figure = axes.figure
+        if self.warnings and own:
             figure.supxlabel("\n".join(self.warnings), fontsize="small", color="darkred", wrap=True)
         return figure
 

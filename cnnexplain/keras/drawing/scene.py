@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,10 +11,7 @@ Point = tuple[float, float]
 FONT = 7.0
 # Mean advance of a character of DejaVu Sans, in parts of the font size.
 ADVANCE = 0.62
-_FORMATS = ("svg", "png", "pdf")
 _MARGIN = 12.0
-# matplotlib refuses pictures of more than 2^16 pixels on a side.
-_LARGEST = 60000
 
 
 def text_width(text: str, size: float = FONT) -> float:
@@ -94,19 +90,3 @@ class Scene:
                         )
                     )  # fmt: skip
         return figure
-
-
-def save(figure: Figure, to_file: Any, dpi: int = 200) -> None:
-    """Writes a figure as SVG, PNG or PDF, by the file's suffix; equal figures give equal files."""
-    path = os.fspath(to_file)
-    suffix = os.path.splitext(path)[1].lower().lstrip(".")
-    if suffix not in _FORMATS:
-        raise ValueError(
-            f"`to_file` must end in {', '.join('.' + name for name in _FORMATS)}. Received: to_file={path!r}"
-        )
-    import matplotlib
-
-    dpi = min(dpi, int(_LARGEST / max(figure.get_size_inches())))
-    dates: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix, {})
-    with matplotlib.rc_context({"svg.hashsalt": "cnnexplain", "svg.fonttype": "none"}):
-        figure.savefig(path, format=suffix, dpi=dpi, metadata=dates or None)

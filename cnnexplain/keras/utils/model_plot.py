@@ -48,9 +48,10 @@ def plot_model(
     >>> layers = [keras.Input((28, 28, 1)), keras.layers.Conv2D(8, 3), keras.layers.MaxPooling2D()]
     >>> keras.utils.plot_model(keras.Sequential(layers), to_file=None)
     """
+    from cnnexplain.plot import save
+
     from ..drawing.blocks import draw_blocks
     from ..drawing.flow import draw_flow
-    from ..drawing.scene import save
 
     if style == "blocks":
         scene = draw_blocks(model, show_layer_names)
