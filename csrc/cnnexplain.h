@@ -201,10 +201,16 @@ typedef struct {
     const void *scale, *shift, *rate; /* a number for each element of y's last dimension; NULL: 1, 0, 1 */
     const void *plus;                 /* an array like y, or y itself */
     const void *gate;                 /* an array like y: what the ReLU before y has put out */
+    const unsigned char *bits;        /* the gate as bits, see opened */
     double limit;                     /* INFINITY, or the ReLU's greatest value */
     bool clamp;
     double low, high;
+    unsigned char *opened; /* NULL, or where to note, a bit for each element of y, which lie between 0 and high */
 } cx_finish;
+enum { CX_WHOLE = 16 }; /* floats: whole vectors of every instruction set */
+bool cx_has_bits(void); /* kernels/gate.c: does this instruction set know bits? */
+/* dx (+)= dy, finished: where no other kernel takes a finish of bits. */
+void cx_pass_bits(const cx_finish *f, int64_t n, const float *dy, bool add, float *dx);
 #define CX_IN(k) (1u << (k))
 #define CX_OUT(k) (256u << (k))
 #define CX_EVERY_IN 255u
@@ -245,6 +251,8 @@ typedef struct cx_op {
      * between low and high; false: it is more than that. */
     void (*affine)(const void *attr, const cx_value *in, const void *bias, void *scale, void *shift);
     bool (*clamp)(const void *attr, double *low, double *high);
+    /* Optional: `finished` finishes whole vectors and can note bits, where y's last dimension is CX_WHOLE numbers. */
+    bool (*even)(const void *attr, const cx_value *in);
     /* Optional. zeros: the op only puts so many zeros (top, bottom, left, right) around its images; false: it does
      * more. padded: the attributes with which this op does that to in[0] itself; false: it cannot. */
     bool (*zeros)(const void *attr, int64_t *pads);
@@ -303,6 +311,9 @@ struct cx_node {
 typedef struct {
     cx_value value;
     bool tracked; /* a tape may ask for its gradient */
+    /* Of a ReLU's output, whose gradient needs no more of it: cx_finish.opened, in a block; the value may be absent. */
+    unsigned char *bits;
+    cx_block *bits_block;
 } cx_slot;
 struct cx_program {
     cx_slot *slot;

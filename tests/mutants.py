@@ -285,7 +285,8 @@ MUTANTS = [
         "tests/test_fusion.py",
     ),
     ("program/fuse.c", "b->uses[s].first != head || b->fetched[s]", "b->fetched[s]", "tests/test_fusion.py"),
-    ("program/fuse.c", "if (rule->gate != CX_RECTIFIED) f.gate", "f.gate", "tests/test_fusion.py"),
+    ("program/fuse.c", "if (rule->gate != CX_RECTIFIED) f.bits", "f.bits", "tests/test_fusion.py"),
+    ("program/backward.c", " && !noted(p, n)) b->read", ") b->read", "tests/test_fusion.py"),
     (
         "program/fuse.c",
         "if (cx_carries(p, n, i) && b->need[n->in[i]]) return false;",

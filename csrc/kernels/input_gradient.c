@@ -193,7 +193,7 @@ static void clear_rows(void *context, int64_t begin, int64_t end, int worker)
 
 static bool adds(const cx_finish *f, const void *y) /* and nothing else */
 {
-    return f->plus == y && !f->scale && !f->shift && !f->gate && !f->clamp && !f->rate;
+    return f->plus == y && !f->scale && !f->shift && !f->gate && !f->bits && !f->clamp && !f->rate;
 }
 
 /* A form holds the panels of every phase, in order; of more phases than this none is kept. */

@@ -1,6 +1,7 @@
 /* The inner loops, once for each vector unit and type, from one source. */
 #include "kernels.h"
 #include <math.h>
+#include <string.h>
 
 #define PASTE(f, real, isa) f##_##real##_##isa
 #define JOIN(f, real, isa) PASTE(f, real, isa)

@@ -263,6 +263,12 @@ static void conv2d_make(const void *attr, const cx_value *in, const cx_value *ou
     cx_convolve_make(&c, false, back, &in[1], form);
 }
 
+static bool conv2d_even(const void *attr, const cx_value *in)
+{
+    (void)in;
+    return ((const cx_conv_attr *)attr)->groups == 1;
+}
+
 static bool conv2d_padded(const void *attr, const int64_t *pads, void *merged)
 {
     cx_conv_attr *a = merged;
@@ -405,6 +411,7 @@ const cx_op cx_op_conv2d = {.name = "conv2d",
                             .form = conv2d_form,
                             .make = conv2d_make,
                             .finished = conv2d_finished,
+                            .even = conv2d_even,
                             .padded = conv2d_padded,
                             .finished_back = conv2d_finished_back,
                             .reads = {CX_IN(1), CX_IN(0), 0},

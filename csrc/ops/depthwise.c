@@ -72,6 +72,12 @@ static void depthwise_conv2d_finished_back(const void *attr, const cx_value *in,
     cx_convolve_finished_back(&c, false, in, dout, dx, scratch, f);
 }
 
+static bool depthwise_conv2d_even(const void *attr, const cx_value *in)
+{
+    (void)attr;
+    return in[1].spec.dim[3] == 1;
+}
+
 static bool depthwise_conv2d_padded(const void *attr, const int64_t *pads, void *merged)
 {
     cx_depthwise_attr *a = merged;
@@ -99,6 +105,7 @@ const cx_op cx_op_depthwise_conv2d = {
     .forward = {[CX_F32] = depthwise_conv2d_forward, [CX_F64] = depthwise_conv2d_forward},
     .backward = {depthwise_conv2d_backward, depthwise_conv2d_backward},
     .finished = depthwise_conv2d_finished,
+    .even = depthwise_conv2d_even,
     .finished_back = depthwise_conv2d_finished_back,
     .padded = depthwise_conv2d_padded,
     .reads = {CX_IN(1), CX_IN(0), 0},

@@ -36,12 +36,18 @@ static bool needs(const backward_plan *b, const cx_program *p, const cx_node *n,
     return cx_carries(p, n, i) && b->need[n->in[i]];
 }
 
-static void mark_read(backward_plan *b, const cx_node *n, int i)
+/* Bits are all that the gradient reads of the output. */
+static bool noted(const cx_program *p, const cx_node *n)
+{
+    return cx_gates(n) && p->slot[n->out[0]].bits;
+}
+
+static void mark_read(backward_plan *b, const cx_program *p, const cx_node *n, int i)
 {
     for (int v = 0; v < n->op->most_in; v++)
         if (n->op->reads[i] & CX_IN(v) && n->in[v] >= 0) b->read[n->in[v]] = true;
     for (int v = 0; v < n->op->n_out; v++)
-        if (n->op->reads[i] & CX_OUT(v)) b->read[n->out[v]] = true;
+        if (n->op->reads[i] & CX_OUT(v) && !noted(p, n)) b->read[n->out[v]] = true;
 }
 
 /* Which nodes take part, and what they read. */
@@ -74,7 +80,7 @@ static cx_code mark(backward_plan *b, const cx_program *p, const int *seed, int 
         for (int i = 0; i < n->op->most_in; i++) {
             if (!needs(b, p, n, i)) continue;
             cx_uses *u = &b->uses[n->in[i]];
-            mark_read(b, n, i);
+            mark_read(b, p, n, i);
             b->reach[n->in[i]] = true;
             if (!u->count++) u->last = k;
             u->first = k;
@@ -308,6 +314,15 @@ static cx_code run_step(backward_plan *b, cx_program *p, int k, char *scratch, c
         if (!host || !host->backward) return cx_fail(err, CX_EVALUE, "%s needs a host", n->op->name);
         return host->backward(host->self, n, in, dout, din, mode, rule, err);
     }
+    if (noted(p, n)) {
+        const cx_finish f = cx_finish_back(p, &(cx_fusion){.clamp = k, .affine = -1}, NULL, rule, NULL);
+        cx_enter(n);
+        cx_kernel(true);
+        cx_pass_bits(&f, cx_count(&dout[0].spec), dout[0].data, mode[0] == CX_ADD, din[0].data);
+        cx_kernel(false);
+        cx_leave();
+        return CX_OK;
+    }
     if (!fresh && overwrites(n, rule)) return overwrite(p, n, in, out, dout, din, mode, scratch, rule, err);
     run_kernel(p, n, in, out, dout, din, mode, scratch, rule);
     return CX_OK;
@@ -324,7 +339,7 @@ cx_code cx_backward(cx_program *p, const int *seed, const cx_value *dvalue, int 
     fuse(&b, p, rule);
     if (mark_lifetimes(&b, p, err)) goto done;
     for (int s = 0; s < p->n_slot; s++) b.absent[s] = !p->slot[s].value.data;
-    if (cx_compute(p, b.read, host, err)) goto done; /* what backward reads and nobody kept */
+    if (cx_compute(p, b.read, false, host, err)) goto done; /* what backward reads and nobody kept */
     const size_t spare = b.arena + b.scratch + b.rows;
     if (!(arena = cx_block_new(spare))) {
         cx_fail(err, CX_ENOMEM, "out of memory: the gradients need %.1f MiB", (double)spare / (1 << 20));

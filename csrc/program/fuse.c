@@ -105,8 +105,30 @@ cx_finish cx_finish_of(const cx_program *p, const cx_fusion *c, const cx_value *
     cx_finish f = {.shift = p->node[c->head].op->affine ? NULL : in[CX_BIAS].data};
     if (c->affine >= 0) set_affine(p, c->affine, f.shift, rows, &f.scale, &f.shift);
     if (c->sum >= 0) f.plus = p->slot[c->plus].value.data;
-    if (c->clamp >= 0) f.clamp = p->node[c->clamp].op->clamp(p->node[c->clamp].attr, &f.low, &f.high);
+    if (c->clamp >= 0) {
+        const cx_node *n = &p->node[c->clamp];
+        f.clamp = n->op->clamp(n->attr, &f.low, &f.high), f.opened = c->bits;
+    }
     return f;
+}
+
+bool cx_gates(const cx_node *n)
+{
+    double low, high;
+    return n->op->clamp && n->op->reads[0] == CX_OUT(0) && n->op->clamp(n->attr, &low, &high) && low == 0;
+}
+
+size_t cx_fusion_bits(const cx_program *p, const cx_fusion *c)
+{
+    enum { READ_PAST = 8 };
+    if (c->clamp < 0 || !cx_has_bits() || !cx_gates(&p->node[c->clamp])) return 0;
+    const cx_node *head = &p->node[c->head];
+    const cx_spec *y = &p->slot[p->node[c->clamp].out[0]].value.spec;
+    cx_value in[CX_INS];
+    cx_gather(p, head->in, CX_INS, in);
+    if (y->dtype != CX_F32 || y->dim[y->ndim - 1] % CX_WHOLE || !head->op->even || !head->op->even(head->attr, in))
+        return 0;
+    return cx_whole((size_t)cx_count(y) / 8 + READ_PAST);
 }
 
 /* A gradient's way up from slot s: through the ReLU that made it, then through the batch norm before that. */
@@ -157,7 +179,8 @@ cx_finish cx_finish_back(const cx_program *p, const cx_fusion *c, const void *pl
         const cx_node *n = &p->node[c->clamp];
         double low;
         n->op->clamp(n->attr, &low, &f.limit);
-        if (rule->gate != CX_RECTIFIED) f.gate = p->slot[n->out[0]].value.data;
+        const cx_slot *s = &p->slot[n->out[0]];
+        if (rule->gate != CX_RECTIFIED) f.bits = s->bits, f.gate = s->bits ? NULL : s->value.data;
         if (rule->gate != CX_TRUE_GATE) f.clamp = true, f.low = 0, f.high = INFINITY;
     }
     if (c->affine >= 0) set_affine(p, c->affine, NULL, rows, &f.rate, &shift);

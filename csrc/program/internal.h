@@ -16,8 +16,8 @@ static inline size_t cx_whole(size_t size) /* cache lines */
 /* order: the indices of the used spans by rising `first`, n of them; it is overwritten. */
 size_t cx_place(cx_span *span, int *order, int n);
 
-/* Makes every slot in want present, in its own block; slots that backward will read stay too, in the call's arena. */
-cx_code cx_compute(cx_program *p, const bool *want, const cx_host *host, cx_err *err);
+/* Makes every slot in want present, in its own block. keeps: what backward will read stays too, in the call's arena. */
+cx_code cx_compute(cx_program *p, const bool *want, bool keeps, const cx_host *host, cx_err *err);
 void cx_gather(const cx_program *p, const int *slot, int n, cx_value *value);
 cx_code cx_poll(const cx_host *host, cx_err *err);
 /* This thread is about to run n's kernel; or is done with it. */
@@ -41,9 +41,10 @@ cx_code cx_infer(const cx_program *p, cx_node *n, cx_plan *plan, cx_err *err);
 enum { CX_BIAS = 2 }; /* the input of an op with `finished` that is one */
 typedef struct {
     int head, pad, affine, sum, clamp;
-    int last; /* of them: where all run forward */
-    int plus; /* slot of the other summand */
-    int to;   /* backward: the slot whose gradient is written */
+    int last;            /* of them: where all run forward */
+    int plus;            /* slot of the other summand */
+    int to;              /* backward: the slot whose gradient is written */
+    unsigned char *bits; /* forward: where it notes them, or NULL */
 } cx_fusion;
 typedef struct {
     int count, first, last; /* nodes that read a slot, or (backward) that add to its gradient */
@@ -57,6 +58,10 @@ enum { CX_FUSION_INS = 2 * CX_INS + 1 };
 int cx_fusion_inputs(const cx_program *p, const cx_fusion *c, int *slot); /* returns how many */
 size_t cx_fusion_rows(const cx_program *p, const cx_fusion *c);           /* bytes of the rows of its finish */
 cx_finish cx_finish_of(const cx_program *p, const cx_fusion *c, const cx_value *in, void *rows); /* in: of the head */
+/* Does the gradient of n's input need no more of n's output than where it lies between two limits? */
+bool cx_gates(const cx_node *n);
+/* Can the fusion note that as bits, and in how many bytes? 0: no. */
+size_t cx_fusion_bits(const cx_program *p, const cx_fusion *c);
 /* By slot: its gradient is needed on the way to a wanted one, wanted, seeded; who of the nodes that run made it, or -1.
  */
 typedef struct {

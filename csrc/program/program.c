@@ -31,7 +31,7 @@ cx_program *cx_program_new(void)
 void cx_program_free(cx_program *p)
 {
     if (!p) return;
-    for (int i = 0; i < p->n_slot; i++) cx_clear(&p->slot[i].value);
+    for (int i = 0; i < p->n_slot; i++) cx_clear(&p->slot[i].value), cx_drop(p->slot[i].bits_block);
     for (int i = 0; i < p->n_node; i++) cx_drop(p->node[i].host), cx_drop(p->node[i].state);
     cx_free(p->slot), cx_free(p->node), cx_free(p);
 }
@@ -39,7 +39,7 @@ void cx_program_free(cx_program *p)
 int cx_add_slot(cx_program *p, const cx_value *v, bool tracked)
 {
     if (!reserve_slots(p, 1)) return -1;
-    p->slot[p->n_slot] = (cx_slot){cx_share(v), tracked && cx_is_real(v->spec.dtype)};
+    p->slot[p->n_slot] = (cx_slot){.value = cx_share(v), .tracked = tracked && cx_is_real(v->spec.dtype)};
     return p->n_slot++;
 }
 
@@ -126,8 +126,12 @@ cx_code cx_append(cx_program *dst, const cx_program *src, int *map, cx_err *err)
 {
     if (!reserve_slots(dst, src->n_slot) || !reserve_nodes(dst, src->n_node))
         return cx_fail(err, CX_ENOMEM, "out of memory: the program has %d nodes", dst->n_node + src->n_node);
-    for (int s = 0; s < src->n_slot; s++)
-        if (map[s] < 0) map[s] = cx_add_slot(dst, &src->slot[s].value, src->slot[s].tracked);
+    for (int s = 0; s < src->n_slot; s++) {
+        if (map[s] >= 0) continue;
+        map[s] = cx_add_slot(dst, &src->slot[s].value, src->slot[s].tracked);
+        dst->slot[map[s]].bits = src->slot[s].bits;
+        dst->slot[map[s]].bits_block = cx_keep(src->slot[s].bits_block);
+    }
     for (int i = 0; i < src->n_node; i++) {
         cx_node *n = &dst->node[dst->n_node++];
         *n = src->node[i];
@@ -175,7 +179,7 @@ static cx_code feed_slot(cx_slot *s, const cx_value *v, bool tracked, int place,
         return cx_fail(err, CX_ETYPE, "input %d must have dtype %s. Received: dtype=%s", place,
                        cx_dtype_name(s->value.spec.dtype), cx_dtype_name(v->spec.dtype));
     cx_clear(&s->value);
-    *s = (cx_slot){cx_share(v), tracked && cx_is_real(v->spec.dtype)};
+    *s = (cx_slot){.value = cx_share(v), .tracked = tracked && cx_is_real(v->spec.dtype)};
     return CX_OK;
 }
 

@@ -67,12 +67,16 @@ static bool cheap(const cx_program *p, const cx_node *n, int slot, const int *ma
     return !p->trains && ((n->op->affine && slot == n->in[0]) || (maker[slot] >= 0 && p->node[maker[slot]].op->zeros));
 }
 
-/* Marks the values of n that the gradients of its tracked inputs read. */
-static void mark_kept(const cx_program *p, const cx_node *n, const int *maker, bool *keep)
+/* Marks the values of n that the gradients of its tracked inputs read, and those of which they need bits alone. */
+static void mark_kept(const cx_program *p, const cx_node *n, const int *maker, bool *keep, bool *gates)
 {
     for (int i = 0; i < n->op->most_in; i++) {
         unsigned reads = n->op->reads[i];
         if (!reads || !cx_carries(p, n, i) || !p->slot[n->in[i]].tracked) continue;
+        if (i == 0 && cx_gates(n)) {
+            gates[n->out[0]] = true;
+            continue;
+        }
         for (int k = 0; k < n->op->most_in; k++)
             if (reads & CX_IN(k) && n->in[k] >= 0 && !cheap(p, n, n->in[k], maker)) keep[n->in[k]] = true;
         for (int k = 0; k < n->op->n_out; k++)
@@ -128,19 +132,20 @@ typedef struct {
     cx_span *span;             /* by root */
     bool *needed, *keep, *own; /* own: its result gets a block of its own */
     bool *made;                /* got its value in this run */
+    bool *gates;               /* gradients need bits of it */
     bool *active;              /* by node */
     int *root;                 /* whose memory the slot is in: a VIEW's output lies in its input's */
     int *order;                /* roots in passing or kept memory, by birth */
     int *maker;                /* node or -1 */
     cx_uses *uses;
-    cx_fusion *fusion; /* by node: what runs there; active: something does */
-    size_t kept, passing, scratch, rows, results;
+    cx_fusion *fusion;                                  /* by node: what runs there; active: something does */
+    size_t bits, kept, passing, scratch, rows, results; /* the bits lie before what is kept */
 } forward_plan;
 
 static bool plan_new(forward_plan *f, const cx_program *p)
 {
     size_t slots = (size_t)p->n_slot + 1, nodes = (size_t)p->n_node + 1;
-    size_t bytes = slots * (sizeof *f->span + sizeof *f->uses + 3 * sizeof(int) + 4) + nodes * (1 + sizeof *f->fusion);
+    size_t bytes = slots * (sizeof *f->span + sizeof *f->uses + 3 * sizeof(int) + 5) + nodes * (1 + sizeof *f->fusion);
     char *all = cx_alloc(bytes);
     if (!all) return false;
     f->span = (cx_span *)all;
@@ -148,7 +153,7 @@ static bool plan_new(forward_plan *f, const cx_program *p)
     f->fusion = (cx_fusion *)(f->uses + slots);
     f->root = (int *)(f->fusion + nodes), f->order = f->root + slots, f->maker = f->order + slots;
     f->needed = (bool *)(f->maker + slots), f->keep = f->needed + slots, f->own = f->keep + slots;
-    f->made = f->own + slots, f->active = f->made + slots;
+    f->made = f->own + slots, f->gates = f->made + slots, f->active = f->gates + slots;
     return true;
 }
 
@@ -165,7 +170,7 @@ static void mark_needed(forward_plan *f, const cx_program *p, const bool *want)
 }
 
 /* Who uses what, and which slots stay after this run. */
-static void mark_staying(forward_plan *f, const cx_program *p, const bool *want)
+static void mark_staying(forward_plan *f, const cx_program *p, const bool *want, bool keeps)
 {
     for (int s = 0; s < p->n_slot; s++) f->root[s] = s, f->own[s] = want[s], f->maker[s] = -1;
     for (int k = 0; k < p->n_node; k++) {
@@ -174,7 +179,7 @@ static void mark_staying(forward_plan *f, const cx_program *p, const bool *want)
         for (int j = 0; j < n->op->n_out; j++) f->maker[n->out[j]] = k;
         for (int i = 0; i < n->op->most_in; i++)
             if (n->in[i] >= 0) f->uses[n->in[i]].count++, f->uses[n->in[i]].last = k;
-        mark_kept(p, n, f->maker, f->keep);
+        if (keeps) mark_kept(p, n, f->maker, f->keep, f->gates);
         if (n->op->kind == CX_VIEW) f->root[n->out[0]] = f->root[n->in[0]];
     }
     for (int s = 0; s < p->n_slot; s++) { /* who keeps or fetches a view keeps or fetches what it lies in */
@@ -187,7 +192,7 @@ static void mark_staying(forward_plan *f, const cx_program *p, const bool *want)
 static void fuse(forward_plan *f, const cx_program *p)
 {
     bool *stays = f->made; /* not in use yet */
-    for (int s = 0; s < p->n_slot; s++) stays[s] = f->keep[s] || f->own[s] || p->slot[s].value.data;
+    for (int s = 0; s < p->n_slot; s++) stays[s] = f->keep[s] || f->gates[s] || f->own[s] || p->slot[s].value.data;
     for (int k = 0; k < p->n_node; k++)
         if (f->active[k]) cx_alone(&f->fusion[k], k);
     for (int k = 0; k < p->n_node; k++) {
@@ -202,6 +207,22 @@ static void fuse(forward_plan *f, const cx_program *p)
         f->active[c.last] = true, f->fusion[c.last] = c;
     }
     memset(stays, 0, (size_t)p->n_slot);
+}
+
+/* Where the bits of gates go; the value of a gate stays where nothing notes bits of it. */
+static void note_gates(forward_plan *f, const cx_program *p)
+{
+    for (int k = 0; k < p->n_node; k++) {
+        const int s = p->node[k].out[0];
+        if (!f->active[k] || s < 0 || !f->gates[s]) continue;
+        if (p->slot[s].bits || p->slot[s].value.data) {
+            f->gates[s] = false;
+            continue;
+        }
+        const size_t size = cx_fusion_bits(p, &f->fusion[k]);
+        if (!size) f->gates[s] = false, f->keep[s] = true;
+        f->bits += size;
+    }
 }
 
 static cx_code mark_lifetimes(forward_plan *f, const cx_program *p, cx_err *err)
@@ -258,6 +279,7 @@ static void reuse_summands(forward_plan *f, const cx_program *p)
 static cx_code place(forward_plan *f, const cx_program *p, cx_err *err)
 {
     int n = 0;
+    f->kept = f->bits;
     reuse_summands(f, p);
     for (int k = 0; k < p->n_node; k++)
         for (int j = 0; f->active[k] && j < p->node[k].op->n_out; j++) {
@@ -282,6 +304,7 @@ static cx_code run_planned(forward_plan *f, cx_program *p, cx_block *kept, cx_bl
                            cx_err *err)
 {
     char *base = cx_block_data(passing);
+    size_t bits = 0;
     for (int k = 0; k < p->n_node; k++) {
         const cx_node *n = &p->node[k];
         cx_node merged;
@@ -314,21 +337,28 @@ static cx_code run_planned(forward_plan *f, cx_program *p, cx_block *kept, cx_bl
             f->made[s] = true;
             out[j] = *v;
         }
+        cx_slot *first = &p->slot[n->out[0]];
+        if (f->gates[n->out[0]]) {
+            first->bits = f->fusion[k].bits = (unsigned char *)cx_block_data(kept) + bits;
+            first->bits_block = cx_keep(kept);
+            bits += cx_fusion_bits(p, &f->fusion[k]);
+        }
         char *scratch = base + f->passing;
         if (run_node(p, &f->fusion[k], head, in, out, scratch, scratch + f->scratch, host, err)) return err->code;
     }
     return CX_OK;
 }
 
-cx_code cx_compute(cx_program *p, const bool *want, const cx_host *host, cx_err *err)
+cx_code cx_compute(cx_program *p, const bool *want, bool keeps, const cx_host *host, cx_err *err)
 {
     forward_plan f = {0};
     cx_block *kept = NULL, *passing = NULL;
     err->code = CX_OK;
     if (!plan_new(&f, p)) return cx_fail(err, CX_ENOMEM, "out of memory: the program has %d nodes", p->n_node);
     mark_needed(&f, p, want);
-    mark_staying(&f, p, want);
+    mark_staying(&f, p, want, keeps);
     fuse(&f, p);
+    note_gates(&f, p);
     if (mark_lifetimes(&f, p, err) || place(&f, p, err)) goto done;
     const size_t spare = f.passing + f.scratch + f.rows;
     if ((f.kept && !(kept = cx_block_new(f.kept))) || !(passing = cx_block_new(spare))) {
@@ -338,8 +368,11 @@ cx_code cx_compute(cx_program *p, const bool *want, const cx_host *host, cx_err 
     run_planned(&f, p, kept, passing, host, err);
 done:
     /* Passing values go; after an error everything made here goes, so a failed call leaves no trace. */
-    for (int s = 0; s < p->n_slot; s++)
+    for (int s = 0; s < p->n_slot; s++) {
         if (f.made[s] && (err->code || p->slot[s].value.block == passing)) cx_clear(&p->slot[s].value);
+        if (f.made[s] && f.gates[s] && err->code)
+            cx_drop(p->slot[s].bits_block), p->slot[s].bits = NULL, p->slot[s].bits_block = NULL;
+    }
     cx_drop(kept), cx_drop(passing);
     cx_free(f.span);
     return err->code;
@@ -353,7 +386,7 @@ cx_code cx_run(cx_program *p, const int *fetch, int n, const cx_host *host, cx_e
     for (int i = 0; i < n; i++) want[fetch[i]] = true;
     for (int i = 0; i < n; i++)
         if (!p->slot[fetch[i]].value.data) {
-            cx_compute(p, want, host, err);
+            cx_compute(p, want, true, host, err);
             break;
         }
     cx_free(want);

@@ -7,7 +7,18 @@
 #include <math.h>
 #include <string.h>
 
-enum { SCALE = 1, SHIFT = 2, RATE = 4, PLUS = 8, ITSELF = 16, GATE = 32, CLAMP = 64, LIMIT = 128, ALL = 256 };
+enum {
+    SCALE = 1,
+    SHIFT = 2,
+    RATE = 4,
+    PLUS = 8,
+    ITSELF = 16,
+    GATE = 32,
+    CLAMP = 64,
+    LIMIT = 128,
+    BITS = 256,
+    ALL = 512
+};
 
 typedef struct {
     const cx_op *op;
@@ -56,9 +67,26 @@ static op_call call_of(const layer *l, cx_dtype dtype, int64_t images)
 typedef struct {
     cx_finish f;
     cx_value line[3], plus, gate;
+    unsigned char *bits, *opened;
 } finish;
 
-static finish random_finish(int steps, const cx_spec *y)
+static bool opens(double g, double limit)
+{
+    return g > 0 && !(limit < INFINITY && g >= limit);
+}
+
+static bool can_note(const cx_spec *y)
+{
+    return cx_has_bits() && y->dtype == CX_F32;
+}
+static void note_bits(finish *r, const cx_spec *y)
+{
+    for (int64_t i = 0; i < cx_count(y); i++)
+        if (opens(get(&r->gate, i), r->f.limit)) r->bits[i / 8] |= (unsigned char)(1 << i % 8);
+}
+
+/* even: the kernel can note bits */
+static finish random_finish(int steps, const cx_spec *y, bool back, bool even)
 {
     const double most = steps & LIMIT ? 0.5 : INFINITY;
     finish r = {.f = {.limit = most, .clamp = steps & CLAMP, .low = -0.25, .high = most}};
@@ -72,12 +100,16 @@ static finish random_finish(int steps, const cx_spec *y)
     if (steps & GATE) r.f.gate = r.gate.data;
     for (int64_t i = 0; i < cx_count(y); i += 7) put(&r.gate, i, i % 3 ? 0 : INFINITY);
     for (int64_t i = 1; i < cx_count(y); i += 11) put(&r.gate, i, i % 2 ? NAN : 0.5);
+    r.bits = calloc((size_t)cx_count(y) / 8 + 8, 1), r.opened = calloc((size_t)cx_count(y) / 8 + 8, 1);
+    note_bits(&r, y);
+    if (steps & BITS && can_note(y) && back && steps & GATE) r.f.bits = r.bits, r.f.gate = NULL;
+    if (steps & BITS && can_note(y) && !back && steps & CLAMP && even && !r.f.rate) r.f.low = 0, r.f.opened = r.opened;
     return r;
 }
 static void free_finish(finish *r)
 {
     for (int i = 0; i < 3; i++) free(r->line[i].data);
-    free(r->plus.data), free(r->gate.data);
+    free(r->plus.data), free(r->gate.data), free(r->bits), free(r->opened);
 }
 
 static double finished(const finish *r, int64_t i, int64_t columns, double v)
@@ -86,10 +118,7 @@ static double finished(const finish *r, int64_t i, int64_t columns, double v)
     if (r->f.scale) v *= get(&r->line[0], k);
     if (r->f.shift) v += get(&r->line[1], k);
     if (r->f.plus) v += get(&r->plus, i);
-    if (r->f.gate) {
-        const double g = get(&r->gate, i);
-        if (!(g > 0) || (r->f.limit < INFINITY && g >= r->f.limit)) v = 0;
-    }
+    if ((r->f.gate || r->f.bits) && !opens(get(&r->gate, i), r->f.limit)) v = 0;
     if (r->f.clamp && v < r->f.low) v = r->f.low;
     if (r->f.clamp && v > r->f.high) v = r->f.high;
     if (r->f.rate) v *= get(&r->line[2], k);
@@ -139,7 +168,8 @@ static void against_arithmetic(const layer *l, cx_dtype dtype, bool back, int st
     c.dout[0] = random_array(&c.plan.out[0]);
     if (steps == ALL) put(back ? &c.dout[0] : &c.in[0], 1, NAN), steps = CLAMP | SHIFT;
     const cx_spec *y = back ? &c.in[0].spec : &c.plan.out[0];
-    finish r = random_finish(steps, y);
+    const bool even = l->op->even && l->op->even(c.attr, c.in) && y->dim[3] % CX_WHOLE == 0;
+    finish r = random_finish(steps, y, back, even);
     const bool itself = steps & ITSELF && steps & PLUS;
     cx_value sums = run(&c, back, NULL, false), made = run(&c, back, &r, itself);
     const int64_t columns = y->dim[3];
@@ -148,6 +178,7 @@ static void against_arithmetic(const layer *l, cx_dtype dtype, bool back, int st
         const double slack = (dtype == CX_F64 ? 1e-15 : 4e-7) * (fabs(sum) + 1);
         const bool right = want != want ? got != got : fabs(got - want) <= slack;
         CHECK(right);
+        if (r.f.opened) CHECK((r.opened[i / 8] >> i % 8 & 1) == opens(got, r.f.high));
         if (!right) {
             printf("%s %s, %s, layer %d, steps %d: element %d is %g, not %g\n", cx_isa_name(cx_get_isa()), l->op->name,
                    back ? "back" : "forward", (int)(l - layers), steps, (int)i, got, want);
@@ -165,10 +196,11 @@ static void against_arithmetic(const layer *l, cx_dtype dtype, bool back, int st
     const size_t in = size_of(&one.in[0].spec), out = size_of(&one.plan.out[0]), size = back ? in : out;
     memcpy(one.in[0].data, (char *)c.in[0].data + (size_t)place * in, in);
     memcpy(one.dout[0].data, (char *)c.dout[0].data + (size_t)place * out, out);
-    finish s = random_finish(steps, back ? &one.in[0].spec : &one.plan.out[0]);
+    finish s = random_finish(steps, back ? &one.in[0].spec : &one.plan.out[0], back, even);
     for (int i = 0; i < 3; i++) memcpy(s.line[i].data, r.line[i].data, size_of(&s.line[i].spec));
     memcpy(s.plus.data, (char *)r.plus.data + (size_t)place * size, size);
     memcpy(s.gate.data, (char *)r.gate.data + (size_t)place * size, size);
+    memset(s.bits, 0, size / cx_width(dtype) / 8 + 8), note_bits(&s, back ? &one.in[0].spec : &one.plan.out[0]);
     cx_value alone = run(&one, back, &s, itself);
     CHECK(!memcmp(alone.data, (char *)made.data + (size_t)place * size, size));
     free(sums.data), free(made.data), free(alone.data);
@@ -189,6 +221,11 @@ static void every_layer(void)
                                 GATE | LIMIT,
                                 CLAMP,
                                 CLAMP | LIMIT,
+                                GATE | BITS,
+                                GATE | BITS | PLUS | RATE | CLAMP,
+                                GATE | BITS | LIMIT,
+                                CLAMP | BITS,
+                                CLAMP | BITS | LIMIT | SHIFT | SCALE | PLUS,
                                 PLUS | ITSELF | CLAMP | SCALE | SHIFT,
                                 ALL - 1,
                                 ALL};
