@@ -84,6 +84,12 @@ def test_every_row_can_be_asked_for():
     ]
 
 
+def test_help_names_the_rows():
+    command = [sys.executable, "-m", "tests.bench", "--help"]
+    helped = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "ResNet50 smooth_grad / captum" in helped and "ResNet50 layer_cam / own grad_cam" in helped
+
+
 def test_the_page_s_commands_exist():
     """Each module that a table comes from takes the options that the page names."""
     found = page.TABLE.findall((ROOT / "docs" / "performance.md").read_text())

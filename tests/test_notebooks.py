@@ -20,11 +20,12 @@ class TestNotebooks:
     def test_every_cell_runs(self, path, monkeypatch):
         pytest.importorskip("scipy")
         monkeypatch.setenv("MPLBACKEND", "agg")
-        namespace = {"__name__": "__main__"}
-        for i, cell in enumerate(self.cells(path)):
-            exec(compile("".join(cell["source"]), f"{path.name}[{i}]", "exec"), namespace)
         import matplotlib.pyplot as plt
 
+        namespace = {"__name__": "__main__"}
+        with plt.rc_context():
+            for i, cell in enumerate(self.cells(path)):
+                exec(compile("".join(cell["source"]), f"{path.name}[{i}]", "exec"), namespace)
         plt.close("all")
 
     def test_it_was_executed_and_is_small(self, path):

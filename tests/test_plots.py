@@ -79,12 +79,18 @@ PICTURES = {
 
 def drawn(name: str) -> np.ndarray:
     """The picture (h,w,3), small, without texts: each version of matplotlib sets them a little otherwise."""
+    import matplotlib
     from matplotlib.text import Text
 
-    figure = PICTURES[name]()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # whatever tests before have set
+        return _drawn(PICTURES[name](), Text)
+
+
+def _drawn(figure: Figure, texts: type) -> np.ndarray:
     figure.canvas.draw()
     figure.set_layout_engine("none")  # the places that the texts made necessary stay
-    for text in figure.findobj(Text):
+    for text in figure.findobj(texts):
         text.set_alpha(0)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=40, facecolor="white")

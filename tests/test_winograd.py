@@ -144,7 +144,7 @@ def test_bits_do_not_depend_on_batch_place_threads_alignment_or_kept_forms(netwo
     cx.clear_caches()
     want = forward_and_gradient(network, IMAGES)
     try:
-        for count in (1, 2, 3, 5):
+        for count in (1, 2, 3, 5, 16):
             cx.set_threads(count)
             assert same(forward_and_gradient(network, IMAGES), want)
             for i in (0, 4, 8):

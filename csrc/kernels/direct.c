@@ -55,7 +55,7 @@ static int64_t grain(const job *j)
     const cx_layout *l = &j->l;
     int64_t pixels = l->images * l->rows * j->c->axis[1].count;
     int64_t flop = (int64_t)cx_times((size_t)(4 * j->c->k->lanes * pixels), (size_t)(l->depth + 1));
-    return flop > CX_GRAIN_FLOP ? 1 : 1 + CX_GRAIN_FLOP / (flop + 1);
+    return flop > CX_GRAIN_FLOP / 2 ? 1 : 1 + CX_GRAIN_FLOP / 2 / (flop + 1);
 }
 
 typedef struct {

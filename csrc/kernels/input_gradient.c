@@ -156,11 +156,6 @@ static size_t turned_scratch(const cx_conv *c, int *threads)
     return stretches_size(&j) + cx_times((size_t)*threads, worker_size(&j));
 }
 
-typedef struct {
-    const cx_conv *c;
-    char *dx;
-} clearing;
-
 static bool reached(const cx_conv *c, int d, int64_t phase) /* by any tap */
 {
     return cx_axis_input(c, d, phase).taps > 0;
@@ -172,28 +167,48 @@ static bool all_reached(const cx_conv *c)
             if (!reached(c, d, phase)) return false;
     return true;
 }
-/* The other pixels of dx: one pass over all such phases. */
-static void clear_rows(void *context, int64_t begin, int64_t end, int worker)
+
+typedef struct {
+    const cx_conv *c;
+    const cx_finish *finish;
+    void *dx;
+} resting;
+
+/* n pixels of dx from `at` on, so many elements apart, whose sums are empty. */
+static void finish_nothing(const resting *r, int64_t at, int64_t apart, int64_t n)
 {
-    const clearing *made = context;
-    const cx_conv *c = made->c;
-    const size_t pixel = (size_t)(c->groups * c->channels) * cx_width(c->dtype), row = pixel * (size_t)c->in[1];
+    static const double nothing[256];
+    const cx_kernels *k = cx_kernels_of(r->c->dtype);
+    const int64_t channels = r->c->groups * r->c->channels, most = (int64_t)sizeof nothing / k->width;
+    for (int64_t first = 0; first < channels; first += most) {
+        const cx_finishing f = {r->finish, at + first, first};
+        const int64_t columns = channels - first < most ? channels - first : most;
+        k->finish(&f, nothing, 0, n, columns, cx_at(k, r->dx, at + first), apart);
+    }
+}
+
+/* The pixels that no tap reaches: one pass over all such phases. */
+static void finish_resting(void *context, int64_t begin, int64_t end, int worker)
+{
+    const resting *r = context;
+    const cx_conv *c = r->c;
+    const int64_t channels = c->groups * c->channels, stride = c->stride[1];
     (void)worker;
     for (int64_t i = begin; i < end; i++) {
-        char *to = made->dx + (size_t)i * row;
+        const int64_t row = i * c->in[1] * channels;
         if (!reached(c, 0, i % c->in[0] % c->stride[0])) {
-            memset(to, 0, row);
+            finish_nothing(r, row, channels, c->in[1]);
             continue;
         }
-        for (int64_t phase = 0; phase < c->stride[1] && phase < c->in[1]; phase++)
-            for (int64_t s = phase; !reached(c, 1, phase) && s < c->in[1]; s += c->stride[1])
-                memset(to + (size_t)s * pixel, 0, pixel);
+        for (int64_t phase = 0; phase < stride && phase < c->in[1]; phase++)
+            if (!reached(c, 1, phase))
+                finish_nothing(r, row + phase * channels, stride * channels, (c->in[1] - phase + stride - 1) / stride);
     }
 }
 
 static bool adds(const cx_finish *f, const void *y) /* and nothing else */
 {
-    return f->plus == y && !f->scale && !f->shift && !f->gate && !f->bits && !f->clamp && !f->rate;
+    return f && f->plus == y && !f->scale && !f->shift && !f->gate && !f->bits && !f->clamp && !f->rate;
 }
 
 /* A form holds the panels of every phase, in order; of more phases than this none is kept. */
@@ -207,15 +222,15 @@ void cx_conv_input(const cx_conv *c, const void *dy, const void *w, const void *
         turned(c, dy, w, f, dx, scratch);
         return;
     }
-    const bool sparse = (!f || adds(f, dx)) && !all_reached(c); /* else all pixels are finished */
-    clearing zero = {c, dx};
-    if (sparse && !f)
-        cx_parallel(c->images * c->in[0], 1 + CX_GRAIN_FLOP / 8 / (c->in[1] * c->groups * c->channels + 1), clear_rows,
-                    &zero);
+    if (!all_reached(c) && !adds(f, dx)) {
+        resting rest = {c, f, dx};
+        cx_parallel(c->images * c->in[0], 1 + CX_GRAIN_FLOP / 8 / (c->in[1] * c->groups * c->channels + 1),
+                    finish_resting, &rest);
+    }
     for (int64_t i = 0; i < c->stride[0] && i < c->in[0]; i++)
         for (int64_t j = 0; j < c->stride[1] && (panels || j < c->in[1]); j++) {
             const cx_correlation r = cx_correlation_input(c, i, j);
-            if (!sparse || (reached(c, 0, i) && reached(c, 1, j))) cx_correlate(&r, dy, w, panels, f, dx, scratch);
+            if (reached(c, 0, i) && reached(c, 1, j)) cx_correlate(&r, dy, w, panels, f, dx, scratch);
             if (panels) panels += cx_correlate_form(&r);
         }
 }

@@ -3,19 +3,20 @@
  * direct way, F(2x2, 3x3) four ninths.
  *
  * V (frequency, tile, channel) times U (panel, frequency, channel, columns) gives M (frequency, tile, columns), a group
- * of panels at a time. With many tiles every worker takes blocks of them through all steps (V and M stay in its cache);
- * with few tiles and a large kernel V is shared and the workers take panels, so that each reads its part of U once.
- * Neither changes an element's arithmetic. */
+ * of panels at a time. With many tiles every worker takes its share of them through all steps, a block at a time (V and
+ * M stay in its cache); with few tiles or a large kernel V is shared and the workers take panels, or some tiles of one,
+ * so that each reads its part of U once. Neither changes an element's arithmetic. */
 #include "winograd.h"
 #include <string.h>
 
 enum {
-    TILES = 2 * CX_MOST_ROWS,    /* of a worker's own block: two products high */
-    FEWEST_TILES = CX_MOST_ROWS, /* below, U is read too often */
-    SHARED_TILES = 196,          /* of a block that is shared */
-    V_BYTES = 1100 << 10,        /* of a worker's own block */
-    U_BYTES = 6 << 20,           /* above, U comes from far: it should be read once */
-    M_BYTES = CX_L2 / 2,         /* of a group of panels */
+    TILES = 2 * CX_MOST_ROWS,     /* of a worker's own block: two products high */
+    FEWEST_TILES = CX_MOST_ROWS,  /* below, U is read too often */
+    OWN_TILES = 4 * FEWEST_TILES, /* of all images; fewer are shared */
+    SHARED_TILES = 196,           /* of a block that is shared */
+    V_BYTES = 1100 << 10,         /* of a worker's own block */
+    U_BYTES = 6 << 20,            /* above, U comes from far: it should be read once */
+    M_BYTES = CX_L2 / 2,          /* of a group of panels */
 };
 
 typedef struct {
@@ -23,7 +24,7 @@ typedef struct {
     const cx_winograd *kernels;
     cx_tiling g;
     int64_t panels, wide, width;  /* wide: columns of a panel; width: of the last one */
-    int64_t blocks, block, group; /* tiles of a block at most, panels of a group */
+    int64_t blocks, block, group; /* blocks of all tiles; tiles of one at most, panels of a group */
     bool shared;
     int64_t ldv, v_step, m_step; /* from one frequency to the next; u_step by panel */
     size_t u, v, m, zeros, stretches;
@@ -53,10 +54,8 @@ static job job_of(const cx_correlation *c)
     j.u = cx_floats(j.g.frequencies, cx_most(j.panels - 1, 0) * u_step(c, j.wide) + u_step(c, j.width));
 
     const int64_t fits = V_BYTES / (int64_t)sizeof(float) / (j.g.frequencies * j.ldv);
-    j.shared = fits < FEWEST_TILES || (j.u > U_BYTES && j.g.tiles < 16 * TILES) || j.g.tiles < 2 * FEWEST_TILES;
-    j.blocks = cx_ceiling(j.g.tiles, j.shared ? SHARED_TILES : cx_least(fits, TILES));
-    if (!j.shared) j.blocks = cx_ceiling(j.blocks, 4) * 4; /* even shares */
-    j.blocks = cx_most(cx_least(j.blocks, j.g.tiles), 1);
+    j.shared = fits < FEWEST_TILES || (j.u > U_BYTES && j.g.tiles < 16 * TILES) || j.g.tiles < OWN_TILES;
+    j.blocks = cx_most(cx_ceiling(j.g.tiles, j.shared ? SHARED_TILES : cx_least(fits, TILES)), 1);
     j.block = cx_ceiling(j.g.tiles, j.blocks);
     j.v_step = j.block * j.ldv + CX_APART, j.m_step = j.block * j.wide + CX_APART;
     j.v = cx_floats(j.g.frequencies, j.v_step);
@@ -67,14 +66,16 @@ static job job_of(const cx_correlation *c)
     return j;
 }
 
-static int64_t grain(const job *j, int64_t columns) /* of a unit: a block, or a panel of one */
+/* Units of the split: tiles, or tiles of a panel of the shared block; and how many of them are worth a worker. */
+static int64_t units(const job *j)
 {
-    const size_t flop = cx_times((size_t)(2 * j->g.frequencies * j->block), (size_t)(j->c->inner * columns));
-    return flop > CX_GRAIN_FLOP ? 1 : 1 + CX_GRAIN_FLOP / ((int64_t)flop + 1);
+    return j->shared ? j->panels * j->block : j->g.tiles;
 }
-static int64_t parts(const job *j)
+static int64_t grain(const job *j)
 {
-    return j->shared ? cx_ceiling(j->panels, grain(j, j->wide)) : cx_ceiling(j->blocks, grain(j, j->c->outer));
+    const int64_t columns = j->shared ? j->wide : j->c->outer;
+    const size_t flop = cx_times((size_t)(2 * j->g.frequencies), (size_t)(j->c->inner * columns));
+    return flop > CX_GRAIN_FLOP ? 1 : 1 + CX_GRAIN_FLOP / ((int64_t)flop + 1);
 }
 
 /* Panels of the plain kernel, some rows of all taps at a time, then their transform. */
@@ -162,12 +163,13 @@ static void transform(const job *j, int64_t begin, int64_t end, float *v)
     cx_transform_input(&j->g, j->kernels->input, j->x, j->zero, begin, end, v, j->ldv, j->v_step);
 }
 
-static void run_blocks(void *context, int64_t begin, int64_t end, int worker)
+static void run_tiles(void *context, int64_t begin, int64_t end, int worker)
 {
     const job *j = context;
+    const int64_t tiles = end - begin, blocks = cx_ceiling(tiles, j->block);
     float *v = (float *)(j->scratch + (size_t)worker * (j->v + j->m)), *m = (float *)((char *)v + j->v);
-    for (int64_t b = begin; b < end; b++) {
-        const int64_t first = j->g.tiles * b / j->blocks, last = j->g.tiles * (b + 1) / j->blocks;
+    for (int64_t b = 0; b < blocks; b++) {
+        const int64_t first = begin + tiles * b / blocks, last = begin + tiles * (b + 1) / blocks;
         transform(j, first, last, v);
         run_panels(j, first, last, 0, j->panels, v, m);
     }
@@ -182,14 +184,22 @@ static void transform_shared(void *context, int64_t begin, int64_t end, int work
 static void run_shared(void *context, int64_t begin, int64_t end, int worker)
 {
     const job *j = context;
+    const float *v = (const float *)j->scratch;
     float *m = (float *)(j->scratch + j->v + (size_t)worker * j->m);
-    run_panels(j, j->first, j->last, begin, end, (const float *)j->scratch, m);
+    const int64_t tiles = j->last - j->first;
+    for (int64_t u = begin; u < end;) {
+        const int64_t panel = u / tiles, from = u % tiles, whole = from ? 0 : (end - u) / tiles;
+        const int64_t to = whole ? tiles : cx_least(from + end - u, tiles);
+        run_panels(j, j->first + from, j->first + to, panel, panel + cx_most(whole, 1), v + from * j->ldv, m);
+        u += (to - from) * cx_most(whole, 1);
+    }
 }
 
 size_t cx_winograd_scratch(const cx_correlation *c, int *threads)
 {
     const job j = job_of(c);
-    if (parts(&j) < *threads) *threads = (int)cx_most(parts(&j), 1);
+    const int64_t parts = cx_ceiling(units(&j), grain(&j));
+    if (parts < *threads) *threads = (int)cx_most(parts, 1);
     const size_t workers = cx_times((size_t)*threads, j.m + (j.shared ? 0 : j.v));
     return j.stretches + j.zeros + j.u + (j.shared ? j.v : 0) + workers;
 }
@@ -209,14 +219,13 @@ void cx_winograd_run(const cx_correlation *c, const void *x, const void *w, cons
     j.scratch = (char *)u + j.u;
     if (!form) weigh(&j, w, u);
     if (!j.shared) {
-        cx_parallel(j.blocks, grain(&j, c->outer), run_blocks, &j);
+        cx_parallel(units(&j), grain(&j), run_tiles, &j);
         return;
     }
     for (int64_t b = 0; b < j.blocks; b++) {
         j.first = j.g.tiles * b / j.blocks, j.last = j.g.tiles * (b + 1) / j.blocks;
-        const int64_t tile = j.g.frequencies * c->inner;
-        cx_parallel(j.last - j.first, 1 + CX_GRAIN_FLOP / (8 * tile), transform_shared, &j);
-        cx_parallel(j.panels, grain(&j, j.wide), run_shared, &j);
+        cx_parallel(j.last - j.first, 1, transform_shared, &j); /* the team is what the products are worth */
+        cx_parallel(j.panels * (j.last - j.first), grain(&j), run_shared, &j);
     }
 }
 

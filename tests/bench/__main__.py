@@ -25,8 +25,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cnnexplain.environment import cpu_name
-
 from . import engine
 from .report import JsonReport, MarkdownReport, TextReport
 from .side import Failed, Side
@@ -133,6 +131,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench",
         description=__doc__,
+        epilog="\n  ".join(["rows:", *(f"{work.name} / {work.rival}" for work in TABLE)]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", default="", help="rows whose name or rival contains this")
@@ -148,6 +147,8 @@ def main() -> None:
     forms.add_argument("--markdown", action="store_true")
     forms.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    from cnnexplain.environment import cpu_name  # --help also where it is not built
+
     cpus = len(os.sched_getaffinity(0))
     counts = arguments.threads or (sorted({1, cpus}) if arguments.curves else [cpus])
     begin = time.perf_counter()

@@ -2,15 +2,15 @@
  * part is timed. The linker puts the clock between the kernels and cx_parallel (--wrap=cx_parallel), so the splits are
  * the engine's own. Lines of standard input: name height width channels filters kernel_height kernel_width
  * stride_height stride_width same(1)|valid(0). Arguments: isa repeats threads... Output, one line per layer, direction
- * and number of threads: name direction threads parts work(us) longest(us); what lies between the parallel regions is
- * work of one thread. */
+ * and number of threads: name direction threads longest(us), the sum of the longest part of each parallel region; what
+ * lies between the regions is work of one thread. */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "layer.h"
 #include <time.h>
 
 enum { MOST_REGIONS = 16 };
 static double part[MOST_REGIONS][CX_MOST_THREADS]; /* least seconds of each */
-static int regions, depth, most_parts;
+static int regions, depth;
 static double outside, mark;
 
 static double now(void)
@@ -34,7 +34,6 @@ static void timed(void *context, int64_t begin, int64_t end, int worker)
     i->task(i->context, begin, end, worker);
     t = now() - t;
     if (t < *least) *least = t;
-    if (worker + 1 > most_parts) most_parts = worker + 1;
 }
 void __wrap_cx_parallel(int64_t n, int64_t grain, cx_task *task, void *context)
 {
@@ -68,23 +67,21 @@ static void repeat(void *context, int64_t begin, int64_t end, int worker)
     }
 }
 
-/* Seconds of all parts, and of the longest ones. */
-static void deal(layer_call *l, int direction, int repeats, double *work, double *longest)
+/* Seconds of the longest parts. */
+static double deal(layer_call *l, int direction, int repeats)
 {
     job j = {l, direction, repeats, 1e9};
-    most_parts = 1;
     for (int r = 0; r < MOST_REGIONS; r++)
         for (int p = 0; p < CX_MOST_THREADS; p++) part[r][p] = 1e9;
     __real_cx_parallel(2, 1, repeat, &j);
-    *work = *longest = j.serial;
+    double longest = j.serial;
     for (int r = 0; r < regions; r++) {
         double most = 0;
-        for (int p = 0; p < CX_MOST_THREADS && part[r][p] < 1e9; p++) {
-            *work += part[r][p];
+        for (int p = 0; p < CX_MOST_THREADS && part[r][p] < 1e9; p++)
             if (part[r][p] > most) most = part[r][p];
-        }
-        *longest += most;
+        longest += most;
     }
+    return longest;
 }
 
 int main(int argc, char **argv)
@@ -108,10 +105,8 @@ int main(int argc, char **argv)
             if (layer_plan(&l, &err)) return puts(err.msg), 1;
             cx_set_threads(2);
             for (int direction = 0; direction < 2; direction++) {
-                double work, longest;
-                deal(&l, direction, atoi(argv[2]), &work, &longest);
-                printf("%s %s %s %d %.2f %.2f\n", name, direction ? "input_gradient" : "forward", argv[a], most_parts,
-                       1e6 * work, 1e6 * longest);
+                const double longest = deal(&l, direction, atoi(argv[2]));
+                printf("%s %s %s %.2f\n", name, direction ? "input_gradient" : "forward", argv[a], 1e6 * longest);
             }
         }
         layer_free(&l);

@@ -3,9 +3,10 @@
     python -m tests.bench.split [--network ResNet50] [--threads 4 8 16] [--isa avx2] [--markdown]
 
 Each part of each parallel region is timed on one thread (split.c); a layer's threads are idle for the share
-1 - work / (threads * longest), longest being the sum over its regions of the longest part, with what is not
-parallel counted in full. Waiting at barriers and memory that threads share are not in it. Batch 1; equal
-layers are shown once.
+1 - alone / (threads * longest), alone being what a single thread takes for the layer and longest the sum over
+its regions of the longest part, with what is not parallel counted in full: work that exists only because the
+layer was split counts as idle too. Waiting at barriers and memory that threads share are not in it. Batch 1;
+equal layers are shown once.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ def layers(name: str) -> dict[str, list[str]]:
     return found
 
 
-Seconds = dict[int, tuple[float, float]]  # by threads: of all parts, of the longest
+Times = dict[int, float]  # by threads: of the longest parts
 
 
-def deal(numbers: dict[str, list[str]], threads: list[int], isa: str, repeats: int) -> dict[tuple, Seconds]:
-    """By layer and direction."""
+def deal(numbers: dict[str, list[str]], threads: list[int], isa: str, repeats: int) -> dict[tuple, Times]:
+    """By layer and direction; also for one thread."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         flags = [*engine.FAST, "-Wl,--wrap=cx_parallel"]
@@ -49,18 +50,18 @@ def deal(numbers: dict[str, list[str]], threads: list[int], isa: str, repeats: i
             Path(__file__).with_suffix(".c"), engine.objects(folder, flags), folder / "split", flags
         )
         given = "".join(f"{names[0]} {line}\n" for line, names in numbers.items())
-        command = [program, isa, str(repeats), *map(str, threads)]
+        command = [program, isa, str(repeats), *map(str, sorted({1, *threads}))]
         done = subprocess.run(command, input=given, capture_output=True, text=True, check=True)
-    found: dict[tuple, Seconds] = {}
+    found: dict[tuple, Times] = {}
     for line in done.stdout.splitlines():
-        name, direction, count, _, work, longest = line.split()
-        found.setdefault((name, direction), {})[int(count)] = (float(work), float(longest))
+        name, direction, count, longest = line.split()
+        found.setdefault((name, direction), {})[int(count)] = float(longest)
     return found
 
 
-def idle(threads: int, work: float, longest: float) -> float:
+def idle(threads: int, times: Times) -> float:
     """The share of the threads' time."""
-    return 1 - work / (threads * longest)
+    return max(0.0, 1 - times[1] / (threads * times[threads]))
 
 
 def shown(share: float, markdown: bool) -> str:
@@ -94,23 +95,24 @@ def main() -> None:
         print("|" + "---|" * 4 + "---:|" * len(arguments.threads))
     short = 0
     about = {names[0]: (line.split(), len(names)) for line, names in numbers.items()}
-    total: dict[str, Seconds] = {}
-    for (name, direction), seconds in found.items():
-        (height, width, channels, filters, rows, columns, stride, *_), times = about[name]
+    total: dict[str, Times] = {}
+    for (name, direction), times in found.items():
+        (height, width, channels, filters, rows, columns, stride, *_), layers_so = about[name]
         cells = [f"{name:20}", f"{f'{height}x{width}x{channels}':13}"]
         cells += [f"{f'{rows}x{columns} {filters}' + f' /{stride}' * (stride != '1'):16}", f"{direction:14}"]
-        for count, (work, longest) in seconds.items():
-            share = idle(count, work, longest)
-            short += share > MOST_IDLE
-            cells.append(shown(share, arguments.markdown))
-            so_far = total.setdefault(direction, {}).get(count, (0, 0))
-            total[direction][count] = (so_far[0] + times * work, so_far[1] + times * longest)
+        sums = total.setdefault(direction, dict.fromkeys(times, 0.0))
+        for count, longest in times.items():
+            sums[count] += layers_so * longest
+        shares = [idle(count, times) for count in arguments.threads]
+        short += sum(share > MOST_IDLE for share in shares)
+        cells += [shown(share, arguments.markdown) for share in shares]
         print(start + between.join(cells) + end)
-    for direction, seconds in total.items():
+    for direction, times in total.items():
         cells = [f"{'all layers':20}", f"{'':13}", f"{'':16}", f"{direction:14}"]
-        cells += [shown(idle(count, *both), arguments.markdown) for count, both in seconds.items()]
+        cells += [shown(idle(count, times), arguments.markdown) for count in arguments.threads]
         print(start + between.join(cells) + end)
-    print(f"\n{short} of {sum(map(len, found.values()))} leave their threads idle more than {MOST_IDLE:.0%}.")
+    cells_shown = len(found) * len(arguments.threads)
+    print(f"\n{short} of {cells_shown} leave their threads idle more than {MOST_IDLE:.0%}.")
 
 
 if __name__ == "__main__":
