@@ -6,11 +6,14 @@ signature and all that it does not describe itself into its docstring, and `open
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar, cast
+
+import numpy as np
 
 from .progress import Progress
 from .session import Session
@@ -47,7 +50,8 @@ DESCRIPTIONS = {
     "model": "a keras Model or Sequential.",
     "images": """(n,H,W,C), (H,W,C), for one-channel models also (n,H,W) and (H,W), used as they are; or paths
         and PIL images, resized and preprocessed.""",
-    "class_index": "None (each image's own arg max), an integer or one per image.",
+    "class_index": """None (each image's own arg max), an integer or one per image; of an output (n, words,
+        vocabulary) a tuple (position, word), both likewise.""",
     "maps": """an Explanation of these images, whose classes are taken unless `class_index` is given, or an
         array (n,H,W) or (H,W) of which only the order of the values counts.""",
     "layer": """None (the last layer whose output is 4-D with more than one pixel and not the pooling of an
@@ -82,17 +86,26 @@ _LAST = ("score", "input, output", "preprocess", "class_names", "dtype", "batch_
 
 
 def method(function: Function) -> Function:
-    """Completes a method's signature and the `Args` of its docstring."""
+    """Completes a method's signature and the `Args` of its docstring, and keeps NumPy silent about overflow.
+
+    What is not finite counts as 0 or is refused, with a sentence of its own.
+    """
+
+    @functools.wraps(function)
+    def quiet(*args: Any, **options: Any) -> Any:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return function(*args, **options)
+
     signature = inspect.signature(function)
     own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=annotation)
         for (name, value), annotation in zip(DEFAULTS.items(), _ANNOTATIONS, strict=True)
     ]
-    function.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
-    function.__annotations__ = {k: v for k, v in function.__annotations__.items() if k != "shared"}
-    function.__doc__ = _described(function.__doc__, [p.name for p in own])
-    return function
+    quiet.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+    quiet.__annotations__ = {k: v for k, v in function.__annotations__.items() if k != "shared"}
+    quiet.__doc__ = _described(function.__doc__, [p.name for p in own])
+    return cast(Function, quiet)
 
 
 def _described(text: str | None, own: Sequence[str]) -> str | None:

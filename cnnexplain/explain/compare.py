@@ -211,7 +211,9 @@ def compare(
     _chosen("options", list(own), [*known(), *METRICS])
     session = open_session("compare", model, images, class_index, shared)
     scored = first_look(session).scored
-    classes = scored.class_index if session.target.classes is not None else None
+    classes = class_index
+    if classes is None and session.target.classes is not None:
+        classes = scored.class_index
     common: dict[str, Any] = dict(shared)
     elsewhere = {name: value for name, value in common.items() if name != "score"}
     explanations, seconds = {}, {}

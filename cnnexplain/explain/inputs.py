@@ -14,6 +14,8 @@ import numpy as np
 from cnnexplain import _core
 from cnnexplain.keras.applications.imagenet_utils import CAFFE_MEAN, MEAN, STD
 
+from .pictures import picture
+
 _MEANS, _TORCH_MEAN, _TORCH_DEVIATION = map(np.array, (CAFFE_MEAN, MEAN, STD))
 
 Preprocess = str | Callable[[np.ndarray], np.ndarray]
@@ -217,9 +219,9 @@ def as_images(array: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     elif array.ndim == 2 and channels == 1:
         made = array[None, :, :, None]
     else:
-        raise ValueError(f"{_expected(shape)}. Received: shape={given}")
+        raise ValueError(f"{_expected(shape)}. Received: shape={given}{_hint(given)}")
     if not _fits(made.shape[1:], shape[1:]):
-        raise ValueError(f"{_expected(shape)}. Received: shape={given}")
+        raise ValueError(f"{_expected(shape)}. Received: shape={given}{_hint(given)}")
     if 0 in made.shape:
         raise ValueError(
             f"`images` must hold at least one image with at least one pixel. Received: shape={given}"
@@ -235,9 +237,25 @@ def _expected(shape: tuple[int | None, ...]) -> str:
     return f"`images` must have shape {accepted} for the model's input {shape}"
 
 
+def _hint(given: tuple[int, ...]) -> str:
+    """What to do with an array that may be a picture of another size, or grey, or with transparency."""
+    if len(given) == 2 or (len(given) == 3 and given[2] <= 4):
+        return "; of the pixels of a picture give explain.picture(array), which is resized and preprocessed"
+    return ""
+
+
 def _plain(array: Any, name: str, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Another input's values, with the batch axis."""
-    array = np.asarray(array)
+    """Another input's values, with the batch axis: a question's words, say."""
+    try:
+        array = np.asarray(array)
+    except ValueError:
+        raise ValueError(
+            f"input {name!r} must have shape {shape}. Received: rows of different lengths"
+        ) from None
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"input {name!r} must be numbers. Received: {array.dtype} {type(array).__name__}")
+    if array.ndim == len(shape) - 1 and _fits(array.shape, shape[1:]):
+        array = array[None]
     if array.ndim != len(shape) or not _fits(array.shape[1:], shape[1:]):
         raise ValueError(f"input {name!r} must have shape {shape}. Received: shape={array.shape}")
     return array
@@ -281,23 +299,34 @@ def _load(
     return feed, shown
 
 
-def _pixels(item: Any, height: int | None, width: int | None, channels: int) -> np.ndarray:
+def read_picture(path: str | os.PathLike[str]) -> Any:
+    """The PIL image in a file, the way up that it was taken."""
     from PIL import Image, ImageOps
 
-    if isinstance(item, (str, os.PathLike)):
-        try:
-            with Image.open(item) as opened:
-                image = ImageOps.exif_transpose(opened)
-                image.load()
-        except FileNotFoundError:
-            raise
-        except (OSError, SyntaxError) as error:  # Pillow's ways to say that a file is damaged or no picture
-            raise ValueError(
-                "`images` must name pictures that Pillow can read; this file is damaged or no picture. "
-                f"Received: {os.fspath(item)}"
-            ) from error
-    else:
-        image = item
+    try:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(opened)
+            image.load()
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError) as error:  # Pillow's ways to say that a file is damaged or no picture
+        raise ValueError(
+            "`images` must name pictures that Pillow can read; this file is damaged or no picture. "
+            f"Received: {os.fspath(path)}"
+        ) from error
+    return image
+
+
+def _pixels(item: Any, height: int | None, width: int | None, channels: int) -> np.ndarray:
+    from PIL import Image
+
+    image = read_picture(item) if isinstance(item, (str, os.PathLike)) else item
+    if image.mode[0] in "IF":  # 16 bits, or floats: Pillow's conversion would cut them at 255
+        values = np.asarray(image)
+        if image.mode != "F":
+            image = picture(np.clip(values, 0, 65535).astype(np.uint16))
+        elif values.max() <= 1:
+            image = picture(values)
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cnnexplain.keras.layers.multi_head_attention import Heads
 from cnnexplain.keras.nodes import Step
 
 _POOLING = ("max_pool2d", "max_pool_with_argmax", "average_pool2d")
@@ -120,10 +121,25 @@ def find(model: Any, trace: Any, layer: Any, score: Any, image: Any) -> Place:
 def maps_of(model: Any, trace: Any, score: Any, image: Any) -> list[Place]:
     """The maps on the way from the image to the score."""
     above = upstream(score)
-    maps = [place for place in places(model, trace) if place.is_map and place.symbol.id in above]
+    heads = _heads(model)
+    maps = [
+        place
+        for place in places(model, trace)
+        if place.is_map and place.symbol.id in above and place.path.split("/")[-2:] not in heads
+    ]
     if len(trace.inputs) > 1:
         maps = [place for place in maps if image.id in upstream(place.symbol)]
     return maps
+
+
+def _heads(model: Any) -> list[list[str]]:
+    """The ends of the paths to what is inside attention: (n, words, heads, size) is no map."""
+    return [
+        [layer.name, inner.name]
+        for layer in model._flatten_layers()
+        if isinstance(layer, Heads)
+        for inner in layer._flatten_layers(include_self=False)
+    ]
 
 
 def _find(model: Any, trace: Any, path: str | None, score: Any, image: Any) -> Place:

@@ -18,7 +18,7 @@ from cnnexplain.plot import class_label
 from . import layers
 from .explanation import Explanation, Note
 from .inputs import prepare
-from .progress import Progress, bar
+from .progress import Progress, bar, checked
 from .target import Scored, Target, choose_output
 
 _MOST_STEP_BYTES = 1 << 28
@@ -55,7 +55,7 @@ class Session:
         if dtype is not None and standardize_dtype(dtype) not in ("float32", "float64"):
             raise ValueError(f"`dtype` must be None, 'float32' or 'float64'. Received: dtype={dtype!r}")
         self.batch_size = _positive(batch_size)
-        self.progress = progress
+        self.progress = checked(progress)
         self.model = model
         try:
             self.trace = trace(model, training=False, dtype=dtype)
@@ -65,6 +65,7 @@ class Session:
         input_names, output_names = _names_of(model, self.trace)
         remembered = layers.said_by(model, "preprocess")
         self.inputs = prepare(self.trace.inputs, input_names, images, input, preprocess, remembered)
+        _check_range(self.inputs.feeds[self.inputs.explained], self.image)
         self.target = _target(self.trace, choose_output(self.trace.outputs, output_names, output), score)
         self.asked = self.target.choose(class_index, len(self.inputs))
         self.class_names = self._checked_names(class_names)
@@ -79,7 +80,8 @@ class Session:
         names = layers.said_by(self.model, "class_names") if class_names is None else class_names
         if names is None:
             return None
-        if isinstance(names, str) or (self.target.classes is not None and len(names) != self.target.classes):
+        listed = hasattr(names, "__len__") and not isinstance(names, str)
+        if not listed or (self.target.classes is not None and len(names) != self.target.classes):
             raise ValueError(
                 f"`class_names` must hold {self.target.classes} names. Received: class_names={names!r}"
             )
@@ -116,6 +118,7 @@ class Session:
 
     def label(self, index: int) -> str:
         """How a class is called in titles."""
+        index = int(self.target.class_of(index))
         return class_label(self.class_names[index] if self.class_names else None, index)
 
     def finish(self, values: np.ndarray, class_index: np.ndarray, reason: str) -> np.ndarray:
@@ -161,14 +164,14 @@ class Session:
         return Explanation(
             map=maps,
             raw=raw,
-            class_index=scored.class_index,
+            class_index=self.target.class_of(scored.class_index),
             score=scored.score,
             probability=scored.probability,
             images=self.inputs.pictures,
             method=method,
             layer=layer,
             class_names=self.class_names,
-            parameters=parameters | self.parameters,
+            parameters=parameters | self.target.settings(scored.class_index) | self.parameters,
             steps=steps,
             notes=self.notes,
         )
@@ -232,6 +235,18 @@ def _castable(array: np.ndarray, symbol: Any) -> np.ndarray:
     if array.dtype.char == "e" or not symbol.dtype.is_floating:
         return np.asarray(array, symbol.dtype.as_numpy_dtype)
     return array
+
+
+def _check_range(images: np.ndarray, symbol: Any) -> None:
+    """Finite float64 images may be infinite in the model's type."""
+    dtype = np.dtype(symbol.dtype.as_numpy_dtype)
+    if images.dtype.kind == "f" and dtype.kind == "f" and images.dtype.itemsize > dtype.itemsize:
+        outside = (np.abs(images) > np.finfo(dtype).max).any((1, 2, 3))
+        if outside.any():
+            raise ValueError(
+                f"`images` must be finite as {dtype}. Received: values up to {np.abs(images).max():.4g} in "
+                f"image {int(outside.argmax())}. Scale the images as in training"
+            )
 
 
 def _refuse_channels_first(model: Any) -> None:

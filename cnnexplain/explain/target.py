@@ -1,4 +1,8 @@
-"""The score that is explained: which output, which class, and where its gradient starts."""
+"""The score that is explained: which output, which class or word, and where its gradient starts.
+
+A class is a number. A word of a caption has a position too: the two are one number, position * vocabulary +
+word, until an Explanation tells them apart.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from cnnexplain import _core
 Score = str | Callable[[Any], Any]
 SCORES = ("logit", "probability", "log_probability", "loss")
 _VIEWS = ("identity", "reshape")
+_NONE, _LIKELIEST = -1, -2  # in place of a class: no class; the likeliest word at 0, -3 at 1, and so on
+_POSITION = ("class_index[0]", ", the position,")
 
 
 @dataclass
@@ -35,6 +41,7 @@ class Target:
         logits: the symbol before softmax or sigmoid; the output itself when there is neither.
         kind: "softmax", "sigmoid" or "linear": what lies between the two.
         classes: how many; one unit counts as two classes, None when the output is no list of classes.
+        vocabulary: how many words, of an output (n, words, vocabulary); then `classes` is the same.
     """
 
     def __init__(self, output: Any, score: Score = "logit"):
@@ -48,12 +55,16 @@ class Target:
         shape = tuple(output.shape)
         flat = len(shape) == 2 or (len(shape) > 2 and all(side == 1 for side in shape[1:-1]))
         self.units = shape[-1] if flat else None
-        if self.units is None and not callable(score):
+        self.vocabulary = shape[-1] if len(shape) == 3 and not flat else None
+        if self.units is None and self.vocabulary is None and not callable(score):
             raise ValueError(
-                "the explained output must be one score for each class, (n, classes). "
-                f"Received: shape {shape}. Choose another with `output`, or give a callable as `score`"
+                "the explained output must be one score for each class, (n, classes), or for each word, "
+                f"(n, words, vocabulary). Received: shape {shape}. Choose another with `output`, or give a "
+                "callable as `score`"
             )
-        self.classes = 2 if self.units == 1 else self.units
+        if self.vocabulary is not None and tuple(self.logits.shape)[-1] != self.vocabulary:
+            self.kind, self.logits = "linear", output  # they are scores of something else
+        self.classes = 2 if self.units == 1 else self.units or self.vocabulary
 
     def notes(self, class_index: Any) -> list[str]:
         """What the user should know about how the output was read."""
@@ -66,6 +77,8 @@ class Target:
 
     def choose(self, class_index: Any, count: int) -> np.ndarray | None:
         """The asked classes as (n,) int64, or None for each image's own arg max."""
+        if self.vocabulary is not None and not (class_index is None and callable(self.score)):
+            return self._choose_words(class_index, count)
         if class_index is None:
             return None
         if self.classes is None:
@@ -74,23 +87,33 @@ class Target:
             )
         if type(class_index) is int and 0 <= class_index < self.classes:
             return np.full(count, class_index, np.int64)
-        given = np.asarray(class_index)
-        if given.dtype.kind not in "iu" or given.ndim > 1:
+        return _indices(class_index, count, self.classes, "class_index", optional="None, ")
+
+    def _choose_words(self, class_index: Any, count: int) -> np.ndarray:
+        if not isinstance(class_index, tuple) or len(class_index) != 2:
             raise ValueError(
-                "`class_index` must be None, an integer or one integer per image. "
-                f"Received: class_index={class_index!r}"
+                "`class_index` must be a tuple (position, word) for an output (n, words, vocabulary), here "
+                f"{tuple(self.output.shape)}: each an integer or one integer per image, or None for the "
+                f"likeliest word. Received: class_index={class_index!r}"
             )
-        if given.ndim == 1 and len(given) != count:
-            raise ValueError(
-                f"`class_index` must have one entry per image, {count}. Received: {len(given)} entries"
-            )
-        outside = (given < 0) | (given >= self.classes)
-        if outside.any():
-            bad = np.atleast_1d(given)[np.atleast_1d(outside)][0]
-            raise ValueError(
-                f"`class_index` must be between 0 and {self.classes - 1}. Received: class_index={bad}"
-            )
-        return np.broadcast_to(given.astype(np.int64), (count,))
+        position, word = class_index
+        place = _indices(position, count, self.output.shape[1], *_POSITION)
+        if word is None:
+            return _LIKELIEST - place
+        return place * self.vocabulary + _indices(
+            word, count, self.vocabulary, "class_index[1]", ", the word,", "None, "
+        )
+
+    def class_of(self, chosen: Any) -> Any:
+        """The classes, or the words without their positions, of what `choose` and `scored` give."""
+        return chosen if self.vocabulary is None else np.where(chosen < 0, chosen, chosen % self.vocabulary)
+
+    def settings(self, chosen: np.ndarray) -> dict[str, Any]:
+        """The positions of the words: one number, or one per image where they differ."""
+        if self.vocabulary is None or (chosen < 0).any():
+            return {}
+        position = (chosen // self.vocabulary).tolist()
+        return {"position": position if len(set(position)) > 1 else position[0]}
 
     def fetches(self) -> list[Any]:
         """Symbols whose values `scored` reads."""
@@ -98,30 +121,41 @@ class Target:
 
     def scored(self, instance: Any, asked: np.ndarray | None) -> Scored:
         """Chooses the classes of one batch that ran, and the seeds of their scores."""
-        if self.units is None:
+        if self.units is None and (self.vocabulary is None or asked is None or asked[0] == _NONE):
             output = np.asarray(instance.value(self.output))
             n = len(output)
-            return self._of_callable(output, np.full(n, -1), np.full(n, np.nan))
+            return self._of_callable(output, np.full(n, _NONE), np.full(n, np.nan))
         logits = np.asarray(instance.value(self.logits))
-        z = logits.reshape(-1, self.units).astype(np.float64)
-        chosen = asked
-        if chosen is None:
-            chosen = (z[:, 0] > 0).astype(np.int64) if self.units == 1 else z.argmax(1)
+        if self.units is not None:
+            z, chosen = logits.reshape(-1, self.units).astype(np.float64), asked
+            if chosen is None:
+                chosen = (z[:, 0] > 0).astype(np.int64) if self.units == 1 else z.argmax(1)
+            value, probability, seed = self._rated(z, chosen)
+        else:
+            assert self.vocabulary is not None and asked is not None
+            words = logits.reshape(len(asked), -1, self.vocabulary)
+            position = np.where(asked < 0, _LIKELIEST - asked, asked // self.vocabulary)
+            at = np.arange(len(words)), _indices(position, len(words), words.shape[1], *_POSITION)
+            z = words[at].astype(np.float64)
+            word = np.where(asked < 0, z.argmax(1), asked % self.vocabulary)
+            chosen, seed = position * self.vocabulary + word, np.zeros(words.shape)
+            value, probability, seed[at] = self._rated(z, word)
+        if callable(self.score):
+            return self._of_callable(np.asarray(instance.value(self.output)), chosen, probability)
+        return Scored(chosen, value, probability, self.logits, seed.reshape(logits.shape))
+
+    def _rated(self, z: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scores and probabilities (n,) of the classes, and the scores' gradients at their logits z."""
         apart = self.kind == "sigmoid" or self.units == 1
         logit, seed = class_logit(z, chosen)
         log_p = log_probability(z, logit, apart)
         probability = np.exp(log_p)
-        if callable(self.score):
-            return self._of_callable(np.asarray(instance.value(self.output)), chosen, probability)
-        value = logit
-        if self.score != "logit":
-            seed = log_probability_slope(z, chosen, logit, seed, apart)
-            value = {"probability": probability, "log_probability": log_p, "loss": -log_p}[self.score]
+        if self.score == "logit" or callable(self.score):
+            return logit, probability, seed
+        seed = log_probability_slope(z, chosen, logit, seed, apart)
         if self.score == "probability":
-            seed *= probability[:, None]
-        elif self.score == "loss":
-            seed *= -1
-        return Scored(chosen, value, probability, self.logits, seed.reshape(logits.shape))
+            return probability, probability, seed * probability[:, None]
+        return (-log_p, probability, -seed) if self.score == "loss" else (log_p, probability, seed)
 
     def _of_callable(self, output: np.ndarray, chosen: np.ndarray, probability: np.ndarray) -> Scored:
         """The gradient of the user's own score at the output, on a tape of its own."""
@@ -228,3 +262,30 @@ def choose_output(outputs: Sequence[Any], names: Sequence[str], which: Any) -> i
     raise ValueError(
         f"`output` must be one of the model's outputs. Received: output={which!r}. Outputs: {listed}"
     )
+
+
+def _indices(
+    given: Any, count: int, most: int | None, name: str, what: str = "", optional: str = ""
+) -> np.ndarray:
+    """(n,) int64 from one integer or one for each image, between 0 and most - 1.
+
+    Args:
+        given: what the caller gave.
+        count: of images.
+        most: None: not known yet.
+        name, what, optional: words of the errors; what stands for the argument and may be given in its place.
+    """
+    array = np.asarray(given)
+    if array.dtype.kind not in "iu" or array.ndim > 1:
+        wanted = f"{optional}an integer or one integer per image"
+        raise ValueError(f"`{name}`{what} must be {wanted}. Received: {name}={given!r}")
+    if array.ndim == 1 and len(array) != count:
+        raise ValueError(
+            f"`{name}`{what} must have one entry per image, {count}. Received: {len(array)} entries"
+        )
+    outside = (array < 0) | ((array >= most) if most is not None else False)
+    if outside.any():
+        bad = np.atleast_1d(array)[np.atleast_1d(outside)][0]
+        at_most = "not negative" if most is None else f"between 0 and {most - 1}"
+        raise ValueError(f"`{name}`{what} must be {at_most}. Received: {name}={bad}")
+    return np.broadcast_to(array.astype(np.int64), (count,))

@@ -75,7 +75,7 @@ def completeness(
         gap,
         higher_is_better=False,
         details={
-            "class_index": scored.class_index,
+            "class_index": session.target.class_of(scored.class_index),
             "sum of attributions": sums,
             "difference": difference,
             "relative": relative,
@@ -185,7 +185,12 @@ def infidelity(
         "infidelity",
         ((factor[:, None] * said - changed) ** 2).mean(1),
         higher_is_better=False,
-        details={"class_index": scored.class_index, "scale": factor, "said": said, "changed": changed},
+        details={
+            "class_index": session.target.class_of(scored.class_index),
+            "scale": factor,
+            "said": said,
+            "changed": changed,
+        },
         parameters={
             "perturbation": perturbation,
             "samples": count,

@@ -30,6 +30,9 @@ def open_metric(
     if class_index is None and isinstance(maps, Explanation):
         classes = np.atleast_1d(maps.class_index)
         class_index = classes if (classes >= 0).all() else None
+        position = maps.parameters.get("position")
+        if class_index is not None and position is not None:
+            class_index = (position, classes)
     session = open_session(name, model, images, class_index, shared)
     return session, first_look(session).scored
 

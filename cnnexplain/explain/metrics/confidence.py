@@ -136,7 +136,11 @@ def _masked(
         reason="the score of the whole image is not finite or not positive"
         if drop
         else "the scores are not finite",
-        details={"class_index": scored.class_index, "score": before, "masked score": after},
+        details={
+            "class_index": session.target.class_of(scored.class_index),
+            "score": before,
+            "masked score": after,
+        },
         parameters={"baseline": named(baseline), **session.parameters},
         notes=session.notes,
     )

@@ -147,7 +147,7 @@ def _curve(
         curves=scores,
         places=places,
         axes=("visible part" if appears else "hidden part", session.parameters["score"]),
-        details={"class_index": scored.class_index, "score": scored.score},
+        details={"class_index": session.target.class_of(scored.class_index), "score": scored.score},
         parameters={"steps": count, "baseline": named(baseline), "seed": start, **session.parameters},
         notes=session.notes,
     )

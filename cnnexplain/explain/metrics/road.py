@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 _PARTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)
 _ORDERS = ("most", "least", "both")
-_NEIGHBOURS = [
-    ((down, right), 1 / 12 if down and right else 1 / 6)
-    for down in (-1, 0, 1)
-    for right in (-1, 0, 1)
-    if down or right
-]
 _EXACT = 1e-9  # of the right side: where the solution is good enough
 
 
@@ -101,7 +95,7 @@ def road(
         return filled.astype(x.dtype)
 
     scores = scores_of(session, scored, len(ways) * count, variant)
-    details = {"class_index": scored.class_index, "score": scored.score}
+    details = {"class_index": session.target.class_of(scored.class_index), "score": scored.score}
     if order == "both":
         details |= {"most first": scores[:, :count], "least first": scores[:, count:]}
         scores = (scores[:, count:] - scores[:, :count]) / 2
@@ -132,18 +126,21 @@ def imputed(image: np.ndarray, gone: np.ndarray) -> np.ndarray:
     """(H,W,C) float64: the image with the pixels of `gone` (H,W) from the mean of their neighbours.
 
     For the removed pixels D x = W x, D the sum of the weights of the neighbours there are: a symmetric
-    positive definite system, solved by conjugate gradients for all channels at once.
+    positive definite system, solved by conjugate gradients for all channels at once, with corrections on
+    squares of 2, 4, 8, ... pixels besides those of single pixels (Bramble, Pasciak and Xu, Mathematics of
+    Computation 55, 1990): what is far from a hole's edge is reached in few steps.
     """
     known = np.where(gone[..., None], 0, image.astype(np.float64))
     if not gone.any():
         return known
-    weight = _around(np.ones((*gone.shape, 1)))
     inside = gone[..., None].astype(np.float64)
+    weight = _around(np.ones_like(inside))
+    squares = _squares(inside)
     size = np.abs(image).max()  # so that enormous values do not overflow when squared
     right = inside * _around(known / (size if size > 0 else 1))
     x = np.zeros_like(right)
     r = right.copy()
-    z = r / weight
+    z = inside * (r / weight + _coarse(r, squares))
     p = z.copy()
     rho = (r * z).sum((0, 1))
     least = _EXACT**2 * np.maximum(rho, np.finfo(np.float64).tiny)
@@ -156,7 +153,7 @@ def imputed(image: np.ndarray, gone: np.ndarray) -> np.ndarray:
             step = np.where(busy, rho / (p * q).sum((0, 1)), 0)
         x += step * p
         r -= step * q
-        z = r / weight
+        z = inside * (r / weight + _coarse(r, squares))
         new = (r * z).sum((0, 1))
         with np.errstate(all="ignore"):
             p = z + np.where(busy, new / rho, 0) * p
@@ -165,10 +162,44 @@ def imputed(image: np.ndarray, gone: np.ndarray) -> np.ndarray:
 
 
 def _around(x: np.ndarray) -> np.ndarray:
-    """The weighted sum of the neighbours inside the image, (H,W,C)."""
-    height, width = x.shape[:2]
-    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
-    total = np.zeros_like(x)
-    for (down, right), weight in _NEIGHBOURS:
-        total += weight * padded[1 + down : 1 + down + height, 1 + right : 1 + right + width]
+    """The weighted sum of the neighbours inside the image, (H,W,C): (1 2 1)/12 down and across, no middle."""
+    rows = 2 * x
+    rows[1:] += x[:-1]
+    rows[:-1] += x[1:]
+    total = 2 * rows
+    total[:, 1:] += rows[:, :-1]
+    total[:, :-1] += rows[:, 1:]
+    total -= 4 * x
+    total /= 12
     return total
+
+
+def _squares(inside: np.ndarray) -> list[np.ndarray]:
+    """For squares of 2, 4, 8, ... pixels, 1 / the sum of the weights that join one to what is around it.
+
+    It is the sum to known pixels, and 4 side / 3 to other removed ones for a square of removed pixels, less
+    in proportion for others; 0 where a square has none.
+    """
+    known, count, side = inside * _around(1 - inside), inside, 1
+    made = []
+    while max(count.shape[:2]) > 2:
+        known, count, side = _halved(known), _halved(count), 2 * side
+        joined = known + 4 / 3 * count / side
+        made.append(np.divide(1, joined, out=np.zeros_like(joined), where=joined > 0))
+    return made
+
+
+def _coarse(r: np.ndarray, squares: list[np.ndarray]) -> np.ndarray | float:
+    """The corrections of r (H,W,C) on these squares, added up."""
+    if not squares:
+        return 0.0
+    total = _halved(r)
+    total = total * squares[0] + _coarse(total, squares[1:])
+    return total.repeat(2, 0).repeat(2, 1)[: r.shape[0], : r.shape[1]]
+
+
+def _halved(x: np.ndarray) -> np.ndarray:
+    """Sums of 2 x 2 pixels, of those there are."""
+    x = np.pad(x, ((0, x.shape[0] % 2), (0, x.shape[1] % 2), (0, 0)))
+    x = x[0::2] + x[1::2]
+    return x[:, 0::2] + x[:, 1::2]
