@@ -20,15 +20,18 @@ from .compare import Comparison, compare
 from .deconvnet import deconvnet
 from .eigen_cam import eigen_cam
 from .explanation import Explanation
+from .from_arrays import from_arrays
 from .full_grad import full_grad
 from .grad_cam import grad_cam
 from .gradient_cams import grad_cam_plus_plus, hires_cam, layer_cam, smooth_grad_cam_plus_plus, xgrad_cam
-from .gradients import guided_backprop, saliency
+from .gradients import guided_backprop, rectified_gradient, saliency
 from .integrated import integrated_gradients
 from .interactive import interactive
+from .map_dataset import Mapped, map_dataset
 from .noise import smooth_grad, square_grad, var_grad
 from .occlusion import occlusion
-from .products import guided_grad_cam, input_x_gradient, rectified_gradient
+from .pictures import picture
+from .products import guided_grad_cam, input_x_gradient
 from .receptive_field import receptive_field
 from .reconstruction import Reconstruction
 from .relevance import deep_taylor, lrp
@@ -67,6 +70,7 @@ _METHODS: dict[str, Callable[..., Explanation]] = {
 __all__ = [
     "Comparison",
     "Explanation",
+    "Mapped",
     "Maximized",
     "Reconstruction",
     "Switches",
@@ -80,6 +84,7 @@ __all__ = [
     "deconvnet",
     "deep_taylor",
     "eigen_cam",
+    "from_arrays",
     "full_grad",
     "grad_cam",
     "grad_cam_plus_plus",
@@ -91,9 +96,11 @@ __all__ = [
     "interactive",
     "layer_cam",
     "lrp",
+    "map_dataset",
     "methods",
     "metrics",
     "occlusion",
+    "picture",
     "receptive_field",
     "rectified_gradient",
     "rise",
@@ -134,6 +141,11 @@ def by_name(
 
     Raises:
         ValueError: there is no such method; the message lists those that exist.
+
+    >>> import numpy as np
+    >>> import cnnexplain as cx
+    >>> cx.explain(cx.demo.load_network(), np.ones((28, 28)), 7, method="saliency")
+    <Explanation saliency of 1 image 28x28, Sneaker>
     """
     if method == "deconvnet":
         if class_index is not None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _COLOURS = ("decorrelated", "plain")
 _SPREAD = 0.01  # of the numbers that an image starts from
 _SIDES = 32  # how many of the largest shifts make the smaller side
+_RATES = (0.05, 0.2)  # of 224 pixels and more, and of 56 and fewer
 _DECAY = (0.9, 0.999)  # of Adam's moments
 
 
@@ -72,7 +73,7 @@ class Maximized:
             axes.plot(line, label=label)
         axes.set_xlabel("step")
         axes.set_ylabel("objective")
-        axes.legend(loc="upper left", fontsize="small")
+        axes.legend(loc="best", fontsize="small")
         return figure
 
     def _repr_png_(self) -> bytes:
@@ -89,7 +90,7 @@ def activation_maximization(
     target: Any,
     *,
     steps: int = 256,
-    learning_rate: float = 0.05,
+    learning_rate: float | None = None,
     jitter: int | None = None,
     blur: float = 0.5,
     blur_every: int = 8,
@@ -123,7 +124,8 @@ def activation_maximization(
             number of a feature map or of a dense unit, or (row, column, number) for one place of a map; or a
             layer by name, "outer/inner" or itself.
         steps: of gradient ascent.
-        learning_rate: of Adam.
+        learning_rate: of Adam. None: 11.2 divided by the smaller side, but between 0.05 and 0.2: what a small
+            image shows is few pixels wide, and smaller steps would not keep up with the blur.
         jitter: the most pixels that the image is shifted by in each direction, anew in every step. None: a
             32nd of the smaller side, at least 1.
         blur: standard deviation in pixels of the blur of z; 0 for none.
@@ -155,16 +157,21 @@ def activation_maximization(
     """
     steps, seed = whole("steps", steps, 1), whole("seed", seed, None)
     jitter = None if jitter is None else whole("jitter", jitter, 0)
-    blur_every, rate = whole("blur_every", blur_every, 1), number("learning_rate", learning_rate)
+    blur_every = whole("blur_every", blur_every, 1)
+    rate = None if learning_rate is None else number("learning_rate", learning_rate)
     blur, penalty = number("blur", blur), number("total_variation", total_variation)
     for name, value in (("learning_rate", rate), ("blur", blur), ("total_variation", penalty)):
+        if value is None:
+            continue
         if value < 0 or (name == "learning_rate" and value == 0):
-            raise ValueError(f"`{name}` must be positive. Received: {name}={value!r}")
+            wanted = "positive" if name == "learning_rate" else "a number of 0 or more"
+            raise ValueError(f"`{name}` must be {wanted}. Received: {name}={value!r}")
     classes, layer, units = _read_target(target)
     count = len(classes) if layer is None else len(units)
     shape = _shape(model, size, shared.get("dtype"))
     blank = np.zeros((count, *shape), np.float32)
     jitter = max(1, min(shape[:2]) // _SIDES) if jitter is None else jitter
+    rate = float(np.clip(_RATES[0] * 224 / min(shape[:2]), *_RATES)) if rate is None else rate
     session = open_session(
         "activation_maximization", model, blank, classes if layer is None else None, shared
     )

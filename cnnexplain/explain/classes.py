@@ -59,8 +59,7 @@ def compare_classes(
 
     Returns:
         An Explanation of n * k rows: the classes of the first image, then those of the second, and so on.
-        `raw` is
-            what the method gives for each.
+        `raw` is what the method gives for each.
 
     Raises:
         ValueError: no such class, method, layer, input or output; the message lists what there is.
@@ -87,7 +86,7 @@ def compare_classes(
     pixels = method in _PIXELS
     place = None if pixels else session.place(layer)
     if pixels and _PIXELS[method][0] != "true":
-        check_activations(session, fallback, method)
+        check_activations(session, fallback, method, _PIXELS[method][0])
     x = values_of(session)
     gathered = Gathered(1)
     everything: list[list[Scored]] = []

@@ -29,10 +29,9 @@ def eigen_cam(
     """Eigen-CAM: relu(A v), v the first right singular vector of the activations A, a row for each pixel.
 
     No class takes part: the map is the same for all. v has unit length and the sign that makes A v go with
-        the sum
-    over channels of A, which for activations of 0 or more makes the map 0 or more. The finished map is
-    enlarged bilinearly (half-pixel centres) to the size of the image and divided by its maximum if that is
-    positive. Muhammad and Yeasin, arXiv 2008.00299.
+    the sum over channels of A, which for activations of 0 or more makes the map 0 or more. The finished map
+    is enlarged bilinearly (half-pixel centres) to the size of the image and divided by its maximum if that
+    is positive. Muhammad and Yeasin, arXiv 2008.00299.
 
     Args:
         class_index: only for the score and the name that the explanation shows.

@@ -49,11 +49,10 @@ def full_grad(
     """FullGrad: f(x * dy/dx) + sum over layers and channels of f(b * dy/dz), f = |.|, scaled and enlarged.
 
     b are the biases of a layer and z what it puts out: those of convolutions, the ones that batch
-        normalisation
-    implies, b = beta - gamma mean / deviation, and those of activations that bend, act(z) - z act'(z). f
-    scales the absolute values of a layer, all channels together, from their minimum and maximum to 0 and 1,
-    and enlarges them bilinearly (half-pixel centres). Layers without pixels have no place in the map.
-    Srinivas and Fleuret, arXiv 1905.00780.
+    normalisation implies, b = beta - gamma mean / deviation, and those of activations that bend,
+    act(z) - z act'(z). f scales the absolute values of a layer, all channels together, from their minimum
+    and maximum to 0 and 1, and enlarges them bilinearly (half-pixel centres). Layers without pixels have no
+    place in the map. Srinivas and Fleuret, arXiv 1905.00780.
 
     The parts before f, those of layers without pixels too, add up to the logit (of other scores: to the
     logits times the score's derivatives by them). `steps["completeness gap"]` (n,) is what rounding leaves.

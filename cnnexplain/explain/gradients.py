@@ -1,4 +1,4 @@
-"""Gradients of the score with respect to the pixels: saliency maps and guided backpropagation."""
+"""Gradients of the score with respect to the pixels: the true one, and by the rules for ReLU."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ _BENT = (
     "softsign",
     "erf",
 )
+_POOLED = ("max_pool2d", "max_pool_with_argmax", "reduce_max")
 
 
 @method
@@ -104,6 +105,49 @@ def guided_backprop(
     )
 
 
+@method
+def rectified_gradient(
+    model: Any,
+    images: Any,
+    class_index: Any = None,
+    *,
+    reduce: str = "sum",
+    fallback: str | None = None,
+    **shared: Unpack[Shared],
+) -> Explanation:
+    """The deconvnet's ReLU rule in a gradient: dy/dx with relu(dout) at every ReLU, from 1 at the score.
+
+    Where guided backpropagation also closes ReLUs that were closed on the way up, this rule looks at the
+    gradient alone. Only max pooling then looks at the image; without it the map of a class is the same for
+    every image (Springenberg et al., arXiv 1412.6806, section 3.4), and `warnings` say so. It is what other
+    packages call "deconvnet"; the procedure of Zeiler and Fergus (arXiv 1311.2901) keeps one activation of
+    one feature map and has more to it. Nor is it the RectGrad of Kim et al. (arXiv 1902.04893).
+
+    Returns:
+        An Explanation; `raw` is the rectified gradient (n,H,W,C) with its sign.
+
+    Raises:
+        ValueError: the model has other activations and `fallback` is None, or no such class, input or output.
+
+    >>> import numpy as np
+    >>> import cnnexplain as cx
+    >>> network = cx.demo.load_network()
+    >>> cx.explain.rectified_gradient(network, np.ones((28, 28)), class_index=7).raw.shape
+    (1, 28, 28, 1)
+    """
+    session = open_session("rectified_gradient", model, images, class_index, shared)
+    check_activations(session, fallback, "rectified_gradient", "rectified")
+    return _explain(
+        session,
+        "rectified_gradient",
+        reduce,
+        gate="rectified",
+        formula="dy/dx with relu(dout) at every ReLU",
+        start="1 at the score",
+        fallback=fallback,
+    )
+
+
 def _explain(session: Session, name: str, reduce: str, gate: str = "true", **parameters: Any) -> Explanation:
     check_reduce(reduce)
     got = Collector()
@@ -121,8 +165,13 @@ def _explain(session: Session, name: str, reduce: str, gate: str = "true", **par
     )
 
 
-def check_activations(session: Session, fallback: str | None, method: str = "guided_backprop") -> None:
-    """Looks at everything between the image and the score for activations the rule does not know."""
+def check_activations(
+    session: Session, fallback: str | None, method: str = "guided_backprop", rule: str = "guided"
+) -> None:
+    """Looks at everything between the image and the score for activations the rule does not know.
+
+    Without them and without max pooling, "rectified" never looks at the image: then a warning says so.
+    """
     if fallback not in (None, "gradient"):
         raise ValueError(f"`fallback` must be None or 'gradient'. Received: fallback={fallback!r}")
     start = session.target.output if callable(session.target.score) else session.target.logits
@@ -143,6 +192,14 @@ def check_activations(session: Session, fallback: str | None, method: str = "gui
         )
     if not any(s.maker.op in ("relu", "maximum", "python") for s in above):
         session.notes.append(("there is no ReLU on the way: this is the plain gradient", None))
+    elif rule == "rectified" and not any(s.maker.op in (*_POOLED, *_BENT, "python") for s in above):
+        session.notes.append(
+            (
+                "without max pooling this rule does not look at the image: of a logit it gives the same for "
+                "every image (arXiv 1412.6806, section 3.4); guided_backprop does look",
+                None,
+            )
+        )
 
 
 def _between(score: Any, image: Any) -> list[Any]:

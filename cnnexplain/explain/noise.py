@@ -209,7 +209,7 @@ def _explain(
     what, gate = _BASES[base]
     session = open_session(name, model, images, class_index, shared)
     if gate != "true":
-        check_activations(session, fallback, f"{name} of {base}")
+        check_activations(session, fallback, f"{name} of {base}", gate)
     draw = Noise(session, samples, noise, seed)
     scored = first_look(session).scored
     raw = np.empty_like(draw.images)

@@ -1,4 +1,4 @@
-"""Gradients combined with what is already there: the image, a ReLU rule, a Grad-CAM map."""
+"""Gradients times what is already there: the image, a Grad-CAM map."""
 
 from __future__ import annotations
 
@@ -60,55 +60,6 @@ def input_x_gradient(
         reason="x * dy/dx of {} is zero at every pixel",
         steps={"gradients": got["gradients"], "products": got["raw"]},
         formula="x * dy/dx",
-    )
-
-
-@method
-def rectified_gradient(
-    model: Any,
-    images: Any,
-    class_index: Any = None,
-    *,
-    reduce: str = "sum",
-    fallback: str | None = None,
-    **shared: Unpack[Shared],
-) -> Explanation:
-    """The deconvnet's ReLU rule in a gradient: dy/dx with relu(dout) at every ReLU, from 1 at the score.
-
-    Where guided backpropagation also closes ReLUs that were closed on the way up, this rule looks at the
-    gradient alone. It is what other packages call "deconvnet"; the procedure of Zeiler and Fergus (arXiv
-    1311.2901), which keeps one activation of one feature map, has more to it. It is not the RectGrad of Kim
-    et al. (arXiv 1902.04893) either.
-
-    Returns:
-        An Explanation; `raw` is the rectified gradient (n,H,W,C) with its sign.
-
-    Raises:
-        ValueError: the model has other activations and `fallback` is None, or no such class, input or output.
-
-    >>> import numpy as np
-    >>> import cnnexplain as cx
-    >>> network = cx.demo.load_network()
-    >>> cx.explain.rectified_gradient(network, np.ones((28, 28)), class_index=7).raw.shape
-    (1, 28, 28, 1)
-    """
-    check_reduce(reduce)
-    session = open_session("rectified_gradient", model, images, class_index, shared)
-    check_activations(session, fallback, "rectified_gradient")
-    got = Collector()
-    for _, instance, scored in session.batches():
-        got.add(scored, raw=image_gradient(session, instance, scored, "rectified"))
-    return finish_pixels(
-        session,
-        got.scored,
-        got["raw"],
-        reduce,
-        method="rectified_gradient",
-        reason="the rectified gradient of {} is zero at every pixel",
-        steps={"gradients": got["raw"]},
-        formula="dy/dx with relu(dout) at every ReLU",
-        start="1 at the score",
-        fallback=fallback,
     )
 
 

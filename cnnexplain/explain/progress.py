@@ -31,11 +31,22 @@ class _Callback(_Silent):
         self.function(self.done, self.total)  # type: ignore[arg-type]
 
 
+def checked(progress: Progress) -> Progress:
+    """The argument, if it is one."""
+    if not callable(progress) and progress not in (None, True, False):
+        raise ValueError(
+            "`progress` must be True, False, None or a callable of (done, total). "
+            f"Received: progress={progress!r}"
+        )
+    return progress
+
+
 def bar(progress: Progress, total: int | None) -> Any:
     """What counts images: has `update(count)` and `close()`.
 
     None shows a bar in notebooks and terminals once the call has taken a second, and removes it at the end.
     """
+    checked(progress)
     if callable(progress):
         return _Callback(progress, total)
     if progress is None and not (is_interactive_logging_enabled() and overwrites(sys.stderr)):

@@ -1,4 +1,4 @@
-"""What rectangles of a map come from in the image, by exact arithmetic.
+"""Receptive fields of rectangles of a map: what of the image they come from, by exact arithmetic.
 
 Rectangles are carried from a layer down to the image: through windows with their steps, dilation and padding,
 and cut at the border of every map on the way, so that what a layer never looks at is not counted.

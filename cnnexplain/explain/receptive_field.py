@@ -41,9 +41,10 @@ def receptive_field(
     shape = getattr(model, "input_shape", None)
     if not isinstance(shape, (tuple, list)) or len(shape) != 4:
         raise ValueError(f"`model` must have one input of images. Received: input_shape={shape}")
-    sides = tuple(shape[1:3]) if size is None else tuple(size)
-    if len(sides) != 2 or any(side is None or side < 1 for side in sides):
-        raise ValueError(f"`size` must be (height, width) for a model that takes any. Received: size={size}")
+    sides = _pair(shape[1:3] if size is None else size)
+    if sides is None or min(sides) < 1:
+        what = "(height, width) for a model that takes any"
+        raise ValueError(f"`size` must be {what}. Received: size={size!r}")
     image = np.zeros((1, *sides, shape[3] or 1), np.float32)
     session = open_for_feature("receptive_field", model, image, None, "none", None, 1, None)
     way = Projection(session, layer, "gradient")
@@ -51,12 +52,21 @@ def receptive_field(
     if position is None:
         row, column = height // 2, width // 2
     else:
-        row, column = (operator.index(i) for i in position)
+        row, column = _pair(position) or (-1, -1)
     if not (0 <= row < height and 0 <= column < width):
         raise ValueError(
-            f"`position` must lie inside the maps of layer {way.path!r}, {height} x {width}. "
-            f"Received: position={position}"
+            f"`position` must be (row, column) inside the maps of layer {way.path!r}, {height} x {width}. "
+            f"Received: position={position!r}"
         )
     places = np.array([[row, column, row + 1, column + 1]])
     top, left, bottom, right = way.reach.fields(way.symbol, places)[0].tolist()
     return top, left, bottom, right
+
+
+def _pair(given: Any) -> tuple[int, int] | None:
+    """Two whole numbers; None: they are not."""
+    try:
+        first, second = given
+        return operator.index(first), operator.index(second)
+    except (TypeError, ValueError):
+        return None

@@ -13,7 +13,18 @@ from .explanation import Explanation
 from .image_space import bound
 from .layers import said_by
 from .relevance_layers import Layer
-from .relevance_rules import Composite, Rule, WSquare, ZBox, ZPlus, composite_of, per_image, quotient, rule_of
+from .relevance_rules import (
+    COMPOSITES,
+    Composite,
+    Rule,
+    WSquare,
+    ZBox,
+    ZPlus,
+    composite_of,
+    per_image,
+    quotient,
+    rule_of,
+)
 from .relevance_steps import Step, Way
 from .session import Collector, Session
 from .target import Scored
@@ -79,6 +90,11 @@ def lrp(
     """
     if start not in _STARTS:
         raise ValueError(f"`start` must be one of {', '.join(_STARTS)}. Received: start={start!r}")
+    if "composite" in shared:
+        given = dict(shared)["composite"]
+        raise TypeError(
+            f"lrp() takes composites as `rule`: {', '.join(COMPOSITES)}. Received: composite={given!r}"
+        )
     composite = composite_of(rule)
     if rules is not None and not isinstance(rules, Mapping):
         raise TypeError(f"`rules` must be a dict of layers and rules. Received: {type(rules).__name__}")

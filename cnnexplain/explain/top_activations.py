@@ -330,8 +330,9 @@ def _batches(dataset: Any, batch_size: int) -> Iterator[Any]:
         for begin in range(0, len(dataset), batch_size):
             yield dataset[begin : begin + batch_size]
         return
-    if isinstance(dataset, (str, bytes, Mapping)) or not isinstance(dataset, Iterable):
-        if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+    named = isinstance(dataset, (str, bytes, Mapping))
+    if named or not isinstance(dataset, Iterable):
+        if named or not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
             raise TypeError(
                 "`dataset` must be an array of images, a list of paths or PIL images, a data.Dataset or an "
                 f"iterable of images. Received: {type(dataset).__name__}"

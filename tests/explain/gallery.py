@@ -210,7 +210,7 @@ def pieces(paths: Iterable[str], count: int = 40) -> list[Any]:
 
 def maximization(subject: Subject) -> Any:
     if subject is lecture():
-        m = explain.activation_maximization(subject.network, list(range(10)), learning_rate=0.2)
+        m = explain.activation_maximization(subject.network, list(range(10)))
     else:
         target = subject.first.class_index.tolist()
         m = explain.activation_maximization(subject.network, target, steps=160)

@@ -160,6 +160,26 @@ class TestWhatItFinds:
         assert rough[1] < 0.5 * rough[0] and rough[2] < 0.5 * rough[0]
         assert plain.activation > smooth[0].activation > smooth[0].start
 
+    @pytest.mark.parametrize("size, rate", [((28, 60), 0.2), ((112, 300), 0.1), ((448, 448), 0.05)])
+    def test_shifts_and_steps_know_the_side(self, size, rate):
+        picture = keras.Input((None, None, 1))
+        maps = keras.layers.Conv2D(1, 3)(picture)
+        model = keras.Model(picture, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(maps)))
+        found = maximize(model, 1, steps=1, size=size)
+        assert found.parameters["jitter"] == max(1, size[0] // 32)
+        assert found.parameters["learning_rate"] == pytest.approx(rate)
+        own = maximize(model, 1, steps=1, size=size, learning_rate=0.3)
+        assert own.parameters["learning_rate"] == 0.3
+
+    def test_a_small_image_is_not_blurred_away(self):
+        """Of 28 pixels, small steps do not keep up with the blur."""
+        network = cx.demo.load_network()
+        found, blurred_away = (
+            cx.explain.activation_maximization(network, [1], steps=160, learning_rate=rate)
+            for rate in (None, 0.05)
+        )
+        assert found.activation > 1.5 * blurred_away.activation > 0
+
     def test_bounds_and_preprocessing(self, model):
         for options, low, high in (
             ({"low": -2, "high": 5}, -2, 5),
@@ -257,7 +277,7 @@ class TestBad:
         refused("`steps` must be a positive integer", steps=0)
         refused("`jitter` must be an integer of 0 or more", jitter=-1)
         refused("`learning_rate` must be positive", learning_rate=0)
-        refused("`blur` must be positive", blur=-1)
+        refused("`blur` must be a number of 0 or more", blur=-1)
         refused("`blur_every` must be a positive integer", blur_every=0)
         refused("`total_variation` must be a finite number", total_variation=np.nan)
         refused("`colours` must be None, decorrelated or plain", colours="rgb")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import small
@@ -42,6 +44,39 @@ def test_imputation(share, scale):
     image, gone = rng.random((9, 7, 3)) * scale, rng.random((9, 7)) < share
     gone[4, 4] = False
     np.testing.assert_allclose(imputed(image, gone), twin_imputed(image, gone), rtol=1e-6, atol=1e-8 * scale)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (8, 1), (2, 2), (3, 17), (16, 16), (13, 22)])
+@pytest.mark.parametrize("kind", ["one left", "half", "a disk", "all but the edge", "stripes"])
+def test_imputation_of_any_shape(shape, kind):
+    """Sides that squares of 2, 4, 8, ... do not fill, holes that they do not fit, and no hole."""
+    rng = np.random.default_rng(0)
+    i, j = np.mgrid[: shape[0], : shape[1]]
+    gone = {
+        "one left": np.ones(shape, bool),
+        "half": rng.random(shape) < 0.5,
+        "a disk": np.hypot(i - shape[0] / 2, j - shape[1] / 2) < max(shape) / 2.5,
+        "all but the edge": (i > 0) & (j > 0) & (i < shape[0] - 1) & (j < shape[1] - 1),
+        "stripes": (i + j) % 5 > 0,
+    }[kind]
+    gone[-1, -1] = False
+    image = rng.random((*shape, 2))
+    np.testing.assert_allclose(imputed(image, gone), twin_imputed(image, gone), atol=1e-7)
+
+
+def test_a_large_hole_takes_few_steps(monkeypatch):
+    """Conjugate gradients alone cross a pixel in a step: about twice as many as the hole is wide."""
+    road = sys.modules["cnnexplain.explain.metrics.road"]
+    calls, around = [], road._around
+    monkeypatch.setattr(road, "_around", lambda x: calls.append(1) or around(x))
+    gone = np.zeros((120, 120), bool)
+    gone[2:-2, 2:-2] = True
+    i, j = np.mgrid[:120, :120]
+    filled = imputed((i + 2 * j)[..., None] / 120, gone)
+    assert len(calls) < 130
+    np.testing.assert_allclose(
+        filled[..., 0], (i + 2 * j) / 120, atol=1e-6
+    )  # a plane is its neighbours' mean
 
 
 def test_imputation_by_hand():

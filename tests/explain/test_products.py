@@ -56,6 +56,31 @@ def test_rectified_by_hand():
         assert cx.explain(model, x, 1, method=method).raw.ravel().tolist() == want, method
 
 
+@pytest.mark.parametrize("pooling", ["MaxPooling2D", "AveragePooling2D", "GlobalMaxPooling2D"])
+def test_rectified_without_max_pooling(x, pooling):
+    """Arithmetic: with ReLUs and linear layers alone, the rule never looks at the image."""
+    L = keras.layers
+    ends = pooling.startswith("Global")
+    model = keras.Sequential(
+        [
+            keras.Input((small.HEIGHT, small.WIDTH, 3)),
+            L.Conv2D(4, 3, activation="relu"),
+            getattr(L, pooling)() if ends else getattr(L, pooling)(2),
+            *([] if ends else [L.Conv2D(4, 3, activation="relu"), L.GlobalAveragePooling2D()]),
+            L.Dense(4, activation="softmax"),
+        ]
+    )
+    e = cx.explain.rectified_gradient(model, x, 1)
+    same = [np.allclose(raw, e.raw[0], atol=1e-7) for raw in e.raw]
+    warned = any("does not look at the image" in text for text in e.warnings)
+    assert all(same) == warned == (pooling == "AveragePooling2D")
+    smooth = cx.explain.smooth_grad(model, x, 1, base="rectified_gradient", samples=2)
+    classes = cx.explain.compare_classes(model, x, [1], method="rectified_gradient")
+    for other in (smooth, classes):
+        assert any("does not look at the image" in text for text in other.warnings) == warned
+    assert not cx.explain.guided_backprop(model, x, 1).warnings
+
+
 @pytest.mark.parametrize("layer", ["first", "second", "third", None])
 @pytest.mark.parametrize("upsampling", ["bilinear", "nearest"])
 def test_guided_grad_cam(model, x, layer, upsampling):

@@ -180,8 +180,13 @@ def test_any_size():
     assert cx.explain.receptive_field(model, "a", (5, 0), size=(6, 9)) == (4, 0, 6, 2)
     with pytest.raises(ValueError, match="`size` must be"):
         cx.explain.receptive_field(model, "a", (5, 0))
-    with pytest.raises(ValueError, match="`position` must lie inside the maps of layer 'a', 6 x 9"):
-        cx.explain.receptive_field(model, "a", (6, 0), size=(6, 9))
+    inside = "`position` must be .* inside the maps of layer 'a', 6 x 9"
+    for position in ((6, 0), (-1, 0), 5, (1.5, 2), "ab", (1, 2, 3)):
+        with pytest.raises(ValueError, match=inside):
+            cx.explain.receptive_field(model, "a", position, size=(6, 9))
+    for size in (5, (1.5, 2), "ab", (0, 5), (1, 2, 3)):
+        with pytest.raises(ValueError, match="`size` must be"):
+            cx.explain.receptive_field(model, "a", (0, 0), size=size)
     for side in (8, 11):
         x = np.random.default_rng(0).random((2, side, side + 1, 1))
         assert cx.explain.deconvnet(model, x, "a").raw.shape == x.shape

@@ -511,6 +511,7 @@ class TestBadArguments:
                 cx.explain.lrp(model, x, **options)
 
         refused("`rule` must be a composite .*epsilon_plus.*Received: rule='lrp0'", rule="lrp0")
+        refused("takes composites as `rule`: epsilon_plus, .*composite='z'", TypeError, composite="z")
         refused("a rule must be one of epsilon, .*Received: 'zplus'", rules={"first": "zplus"})
         refused(
             "`rules` must name layers with weights .*Received: 'pool'. There are: first, second, third, head",
