@@ -1,4 +1,5 @@
 # Made by tests/make_stub.py from cnnexplain/_names.py.
+from . import as_tensorflow as as_tensorflow
 from . import bitwise as bitwise
 from . import config as config
 from . import data as data
@@ -17,6 +18,7 @@ from . import nn as nn
 from . import ops as ops
 from . import plot as plot
 from . import random as random
+from . import testing as testing
 from . import version as version
 from .arrays import boolean_mask as boolean_mask
 from .arrays import broadcast_static_shape as broadcast_static_shape
@@ -97,6 +99,7 @@ from .functions import convert_to_tensor as convert_to_tensor
 from .functions import ensure_shape as ensure_shape
 from .functions import eye as eye
 from .functions import fill as fill
+from .functions import from_dlpack as from_dlpack
 from .functions import identity as identity
 from .functions import is_tensor as is_tensor
 from .functions import linspace as linspace

@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 MODULES = frozenset(
     """
-    bitwise config data debugging demo errors explain image io keras linalg math models nest nn ops plot
-    random version
+    as_tensorflow bitwise config data debugging demo errors explain image io keras linalg math models nest nn
+    ops plot random testing version
     """.split()
 )
 
@@ -25,7 +25,7 @@ _HOMES = {
     "module": "Module TensorSpec",
     "functions": """
         constant convert_to_tensor cast saturate_cast one_hot zeros ones zeros_like ones_like fill eye range
-        linspace identity stop_gradient is_tensor shape shape_n rank size ensure_shape newaxis
+        linspace identity stop_gradient is_tensor shape shape_n rank size ensure_shape newaxis from_dlpack
     """,
     "control": """
         custom_gradient recompute_grad numpy_function py_function map_fn cond case while_loop function print

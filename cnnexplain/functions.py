@@ -50,6 +50,28 @@ def convert_to_tensor(
     return _core.tensor(value, name_)
 
 
+def from_dlpack(x: Any) -> Tensor:
+    """A tensor of the values of an array of another library that speaks DLPack: PyTorch, JAX, CuPy.
+
+    The values are copied once, because tensors do not change and the array's owner may write into it. Arrays
+    in other memory than the CPU's must be moved first. The way out is `from_dlpack` of the other library:
+    `torch.from_dlpack(tensor)` gets a copy that it may write into, `numpy.from_dlpack(tensor, copy=False)`
+    the memory itself, read-only.
+
+    Raises:
+        TypeError: x does not speak DLPack.
+        BufferError: it cannot be read from the CPU, or waits for gradients.
+
+    >>> import numpy as np
+    >>> import cnnexplain as tf
+    >>> tf.from_dlpack(np.arange(3.0))
+    <tf.Tensor: shape=(3,), dtype=float64, numpy=array([0., 1., 2.])>
+    """
+    if not hasattr(x, "__dlpack__"):
+        raise TypeError(f"`x` must speak DLPack; `constant` takes others. Received: {type(x).__name__}")
+    return _core.tensor(np.from_dlpack(x))
+
+
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const") -> Tensor:
     """A tensor of the given values; with `shape` the values in that shape, or one number repeated.
 

@@ -20,11 +20,15 @@ _REAL = (np.dtype(np.float32), np.dtype(np.float64))
 METHODS = ("nearest", "bilinear", "bicubic", "zoom0", "zoom1", "zoom2", "zoom3")
 
 
-def _array(name: str, value: Any) -> np.ndarray:
-    """value as NumPy reads it."""
+def _detached(value: Any) -> Any:
+    return value.detach() if callable(getattr(value, "detach", None)) else value
+
+
+def as_array(name: str, value: Any) -> np.ndarray:
+    """value as NumPy reads it; a tensor of PyTorch without the gradients that it waits for."""
     try:
-        return np.asarray(value)
-    except (ValueError, RuntimeError) as error:  # rows of different lengths; a tensor that needs gradients
+        return np.asarray(_detached(value))
+    except (ValueError, RuntimeError) as error:  # rows of different lengths
         raise TypeError(f"`{name}` must be an array of numbers. Received: {error}") from error
 
 
@@ -32,10 +36,12 @@ def _floats(name: str, value: Any, *others: Any) -> np.ndarray:
     """value as an aligned float32 or float64 array; float64 also when one of the others is."""
     if not others and isinstance(value, np.ndarray) and value.dtype in _REAL and value.flags.aligned:
         return value
-    array = _array(name, value)
+    array = as_array(name, value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"`{name}` must be an array of numbers. Received: an array of dtype {array.dtype}")
-    partners = [other.dtype for other in map(np.asarray, others) if other.dtype.kind in "fiub"]
+    partners = [
+        other.dtype for other in map(np.asarray, map(_detached, others)) if other.dtype.kind in "fiub"
+    ]
     dtype = np.result_type(np.float32, array.dtype, *partners)
     if dtype not in (np.float32, np.float64):
         raise TypeError(f"`{name}` must be float32 or float64. Received: an array of dtype {array.dtype}")
@@ -43,7 +49,7 @@ def _floats(name: str, value: Any, *others: Any) -> np.ndarray:
     return array if array.flags.aligned else array.copy()
 
 
-def _images(name: str, value: Any, *others: Any) -> np.ndarray:
+def as_images(name: str, value: Any, *others: Any) -> np.ndarray:
     """A float array of shape (n,h,w,channels)."""
     array = _floats(name, value, *others)
     if array.ndim != 4:
@@ -67,7 +73,7 @@ def _size(size: Any) -> tuple[int, int]:
 
 def _whole(name: str, value: Any) -> np.ndarray:
     """An int64 array."""
-    array = _array(name, value)
+    array = as_array(name, value)
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"`{name}` must hold integers. Received: an array of dtype {array.dtype}")
     return array.astype(np.int64)
@@ -104,7 +110,7 @@ def cam(
     >>> ops.cam(features, np.array([[1.0, 0.0], [0.0, -1.0]]), [1])
     array([[[-2., -4.]]])
     """
-    array = _images("features", features, weights)
+    array = as_images("features", features, weights)
     matrix = _floats("weights", weights, features)
     index = _whole("class_index", class_index)
     if index.ndim == 0:
@@ -139,8 +145,8 @@ def grad_cam(activations: Any, gradients: Any, size: Sequence[int] | None = None
     >>> ops.grad_cam(activations, np.full((1, 1, 2, 2), [1.0, -1.0]))
     array([[[0. , 2.5]]])
     """
-    first = _images("activations", activations, gradients)
-    second = _images("gradients", gradients, activations)
+    first = as_images("activations", activations, gradients)
+    second = as_images("gradients", gradients, activations)
     return _core.explain_grad_cam(first, second, None if size is None else _size(size), "bilinear")
 
 
@@ -169,7 +175,7 @@ def saliency(gradients: Any, reduce: str = "sum", to_uint8: bool = False) -> np.
     """
     if reduce not in ("sum", "max"):
         raise ValueError(f"`reduce` must be one of: sum, max. Received: reduce={reduce!r}")
-    maps = _core.explain_saliency(_images("gradients", gradients), reduce == "max")
+    maps = _core.explain_saliency(as_images("gradients", gradients), reduce == "max")
     return _core.explain_to_uint8(maps) if to_uint8 else maps
 
 
@@ -197,7 +203,7 @@ def max_pool_with_argmax(
     >>> pooled.item(), switches.item()
     (4.0, 1)
     """
-    array = _images("x", x)
+    array = as_images("x", x)
     if str(padding).lower() not in ("valid", "same"):
         raise ValueError(f"`padding` must be one of: valid, same. Received: padding={padding!r}")
     steps = pool_size if strides is None else strides
@@ -244,7 +250,7 @@ def max_unpool(pooled: Any, switches: Any, output_shape: Sequence[int], overlap:
            [0. , 0.7, 0.8, 0. ],
            [0. , 0. , 0. , 0. ]])
     """
-    values, places = _images("pooled", pooled), _whole("switches", switches)
+    values, places = as_images("pooled", pooled), _whole("switches", switches)
     if overlap not in ("sum", "overwrite"):
         raise ValueError(f"`overlap` must be one of: sum, overwrite. Received: overlap={overlap!r}")
     if places.shape != values.shape:

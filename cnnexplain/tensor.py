@@ -73,11 +73,29 @@ class _Common:
         array = _array(self)
         return format(array.item() if array.ndim == 0 else array, spec)
 
-    def __dlpack__(self, **options: Any) -> Any:
-        """A copy: consumers of DLPack write into what they get, and tensors do not change."""
-        options.pop("copy", None)
-        array = np.array(self)
-        return array.__dlpack__(**{k: v for k, v in options.items() if k != "stream" or v is not None})
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A copy, because consumers of DLPack may write into what they get, and tensors do not change.
+
+        With copy=False it is the memory itself, marked as read-only, for consumers that can be told so.
+        """
+        if dl_device not in (None, self.__dlpack_device__()):
+            raise BufferError(f"tensors are in the memory of the CPU. Received: dl_device={dl_device}")
+        if copy is not False:
+            own = np.array(self)
+            return own.__dlpack__() if max_version is None else own.__dlpack__(max_version=max_version)
+        if max_version is None or tuple(max_version) < (1, 0):
+            raise BufferError(
+                "without a copy the memory must be marked as read-only, which this consumer cannot be told: "
+                "leave out copy=False"
+            )
+        return _array(self).__dlpack__(max_version=max_version)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (1, 0)

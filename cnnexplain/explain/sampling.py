@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnexplain import _core, ops, random
+from cnnexplain import _core, arrays, functions, ops, random
 
 from .explanation import Explanation
 from .progress import bar
@@ -112,11 +112,8 @@ def variants(
             image = images[rows]
             variant = rows - firsts[image]
             pairs = list(zip(image.tolist(), variant.tolist(), strict=True))
-            first = make(*pairs[0])
-            feed = np.empty((len(rows), *first.shape), dtype)
-            feed[0] = first
-            for i in range(1, len(rows)):
-                feed[i] = make(*pairs[i])
+            # a tensor's memory is used again, where an array's would be fresh pages in every run
+            feed = np.asarray(arrays.concat([np.asarray(make(*pair), dtype)[None] for pair in pairs], 0))
             feeds = [(symbol, feed)]
             for other, values in fed:
                 feeds.append((other, np.ascontiguousarray(values[image], dtype=other.dtype.as_numpy_dtype)))
@@ -161,17 +158,18 @@ class Noise:
             session.notes.append(
                 ("the image has one value everywhere: noise relative to its range is none", even)
             )
-        self._kept: dict[int, np.ndarray] = {}
+        self._dtype = np.result_type(self.images, np.float32)
+        self._kept: dict[int, Any] = {}
 
     def __call__(self, image: int, sample: int) -> np.ndarray:
         """A noisy copy (H,W,C)."""
         noise = self._kept.get(sample)
         if noise is None:
             shape = self.images.shape[1:]
-            noise = np.asarray(random.stateless_normal(shape, seed=(self.seed, sample)))
-            if len(self.images) > 1 and self.samples * noise.nbytes <= _MOST_NOISE:
+            noise = functions.cast(random.stateless_normal(shape, seed=(self.seed, sample)), self._dtype)
+            if len(self.images) > 1 and self.samples * self.images[0].nbytes <= _MOST_NOISE:
                 self._kept[sample] = noise
-        return self.images[image] + self.images.dtype.type(self.deviation[image]) * noise
+        return np.asarray(noise * self.deviation[image] + self.images[image].astype(self._dtype, copy=False))
 
 
 def finish_pixels(
