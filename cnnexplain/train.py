@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,17 +15,26 @@ BATCH = 64
 FIRST_RATE, LAST_RATE = 2e-3, 2e-5
 
 
-def lecture_network(classes: int = 10) -> Any:
+def lecture_network(
+    classes: int = 10, shape: tuple[int, int, int] = (28, 28, 1), *, pixels: bool = False
+) -> Any:
     """The lecture's network: four 3x3 convolutions with ReLU, three poolings, global mean, softmax.
 
     98,442 parameters for images 28x28x1 and ten classes.
+
+    Args:
+        classes: how many.
+        shape: (H, W, channels) of the images.
+        pixels: whether it takes 0..255, which a first layer scales, and not 0..1.
 
     >>> lecture_network().count_params()
     98442
     """
     from .keras import Sequential, layers
 
-    stack: list[Any] = [layers.Input((28, 28, 1))] if hasattr(layers, "Input") else []
+    stack: list[Any] = [layers.Input(shape)]
+    if pixels:
+        stack.append(layers.Rescaling(1 / 255, name="rescaling"))
     for i, filters in enumerate(FILTERS):
         number = f"_{i}" if i else ""
         stack.append(layers.Conv2D(filters, 3, activation="relu", padding="same", name="conv2d" + number))
@@ -59,15 +68,110 @@ def train_fashion_mnist(
     Returns:
         The network, and the facts that the file holds too: command, seed, epochs, accuracy.
     """
-    from . import __version__, keras
     from .keras.datasets import fashion_mnist
 
+    _check(epochs)
+    train, test = (
+        (x[..., None].astype(np.float32) / 255, y.reshape(-1)) for x, y in fashion_mnist.load_data()
+    )
+    return _trained(
+        train, test, fashion_mnist.class_names, "fashion-mnist", epochs, seed, output, report, pixels=False
+    )
+
+
+def train_pictures(
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    class_names: Sequence[str],
+    name: str,
+    epochs: int = 14,
+    seed: int = 0,
+    output: str | os.PathLike[str] | None = None,
+    report: Callable[[str], Any] = print,
+    *,
+    mirror: bool = True,
+) -> tuple[Any, dict[str, Any]]:
+    """Trains the lecture's network on pictures; the network takes pixels 0..255 and remembers that.
+
+    Args:
+        train, test: images uint8 (n,H,W,1 or 3) and labels (n,) in 0..classes-1.
+        class_names: one for each class.
+        name: what they are called on the command line.
+        epochs, seed, output, report: as for `train_fashion_mnist`.
+        mirror: whether half of the images are mirrored: not for digits or letters.
+
+    Returns:
+        The network and the facts, as `train_fashion_mnist`.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; what was learned by then has been written.
+    """
+    _check(epochs)
+    return _trained(train, test, class_names, name, epochs, seed, output, report, pixels=True, mirror=mirror)
+
+
+def _check(epochs: int) -> None:
     if epochs < 1:
         raise ValueError(f"`epochs` must be a positive integer. Received: epochs={epochs}")
-    (x_train, y_train), (x_test, y_test) = fashion_mnist.load_data()
-    x_train, x_test = (x[..., None].astype(np.float32) / 255 for x in (x_train, x_test))
+
+
+def _trained(
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    class_names: Sequence[str],
+    name: str,
+    epochs: int,
+    seed: int,
+    output: str | os.PathLike[str] | None,
+    report: Callable[[str], Any],
+    *,
+    pixels: bool,
+    mirror: bool = True,
+) -> tuple[Any, dict[str, Any]]:
+    from . import __version__, keras
+
+    x_train, y_train = train
     keras.utils.set_random_seed(seed)
-    network = lecture_network()
+    network = lecture_network(len(class_names), x_train.shape[1:], pixels=pixels)
+    if pixels:
+        network.preprocess = "none"
+    done, interrupted = 0, False
+    try:
+        for line in _epochs(network, x_train, y_train, epochs, seed, mirror):
+            report(line)
+            done += 1
+    except KeyboardInterrupt:
+        if not done:
+            raise
+        interrupted = True
+    x_test, y_test = test
+    accuracy = float((network.predict(x_test, batch_size=500, verbose=0).argmax(1) == y_test).mean())
+    facts = {
+        "command": f"cnnexplain train {name} --epochs {epochs} --seed {seed}",
+        "version": __version__,
+        "seed": seed,
+        "epochs": done,
+        "images": len(x_train),
+        "test_images": len(x_test),
+        "test_accuracy": round(accuracy, 4),
+        "optimizer": f"Adam, batches of {BATCH}, learning rate {FIRST_RATE} to {LAST_RATE} by a half cosine",
+        "class_names": list(class_names),
+    }
+    report(f"accuracy on {len(x_test)} test images: {accuracy:.4f}")
+    if output is not None:
+        save_network(network, facts, output)
+        report(f"written: {output}")
+    if interrupted:
+        raise KeyboardInterrupt
+    return network, facts
+
+
+def _epochs(
+    network: Any, x_train: np.ndarray, y_train: np.ndarray, epochs: int, seed: int, mirror: bool
+) -> Iterator[str]:
+    """Trains; yields a line of text after each epoch."""
+    from . import keras
+
     steps = math.ceil(len(x_train) / BATCH) * epochs
     optimizer = keras.optimizers.Adam(FIRST_RATE)
 
@@ -85,30 +189,13 @@ def train_fashion_mnist(
     rate = Rate()
     begin = time.perf_counter()
     for epoch in range(epochs):
-        # clothes mirrored are clothes: half of the images are flipped, another half in every epoch
-        flipped = np.where(
-            (rng.random(len(x_train)) < 0.5)[:, None, None, None], x_train[:, :, ::-1], x_train
-        )
-        history = network.fit(flipped, y_train, batch_size=BATCH, epochs=1, verbose=0, callbacks=[rate])
+        shown = x_train
+        if mirror:  # half of the images, another half in every epoch
+            chosen = (rng.random(len(x_train)) < 0.5)[:, None, None, None]
+            shown = np.where(chosen, x_train[:, :, ::-1], x_train)
+        history = network.fit(shown, y_train, batch_size=BATCH, epochs=1, verbose=0, callbacks=[rate])
         line = ", ".join(f"{name} {value[-1]:.4f}" for name, value in history.history.items())
-        report(f"epoch {epoch + 1}/{epochs}: {line}, {time.perf_counter() - begin:.0f} s")
-    accuracy = float((network.predict(x_test, batch_size=500, verbose=0).argmax(1) == y_test).mean())
-    facts = {
-        "command": f"cnnexplain train fashion-mnist --epochs {epochs} --seed {seed}",
-        "version": __version__,
-        "seed": seed,
-        "epochs": epochs,
-        "images": len(x_train),
-        "test_images": len(x_test),
-        "test_accuracy": round(accuracy, 4),
-        "optimizer": f"Adam, batches of {BATCH}, learning rate {FIRST_RATE} to {LAST_RATE} by a half cosine",
-        "class_names": list(fashion_mnist.class_names),
-    }
-    report(f"accuracy on {len(x_test)} test images: {accuracy:.4f}")
-    if output is not None:
-        save_network(network, facts, output)
-        report(f"written: {output}")
-    return network, facts
+        yield f"epoch {epoch + 1}/{epochs}: {line}, {time.perf_counter() - begin:.0f} s"
 
 
 def save_network(network: Any, facts: dict[str, Any], path: str | os.PathLike[str]) -> None:

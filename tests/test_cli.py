@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import run, shipped_bytes
 from PIL import Image
 
 import cnnexplain as cx
 from cnnexplain import cli, demo, photographs, train
+from cnnexplain.cli.commands import COMMANDS, command
 from cnnexplain.keras.saving.archive import read_notes
 
 FIGURES = ["class-activation-map", "saliency", "grad-cam", "guided-backprop", "unpooling"]
 FIGURES += ["photographs"] if photographs.available() else []
-
-
-def run(*arguments):
-    """`python -m cnnexplain` on the package that the tests import, wherever they are started."""
-    home = Path(cx.__file__).parents[1]
-    environment = {**os.environ, "MPLBACKEND": "agg", "PYTHONPATH": str(home)}
-    command = [sys.executable, "-m", "cnnexplain", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=home, env=environment)
-
-
-def shipped_bytes():
-    """The shipped images as the data set has them: uint8 (500,28,28)."""
-    images, labels = demo.load_test_images()
-    return np.rint(images[..., 0] * 255).astype(np.uint8), labels
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +127,7 @@ class TestExplain:
         return path
 
     def test_picture(self, sneaker, tmp_path):
-        finished = run("explain", sneaker, "--output", tmp_path / "out.png")
+        finished = run("explain", "lecture", sneaker, "--output", tmp_path / "out.png")
         assert finished.returncode == 0, finished.stderr
         assert f"{sneaker}: Sneaker (class 7), probability" in finished.stdout
         assert f"written: {tmp_path / 'out.png'}" in finished.stdout
@@ -157,6 +141,7 @@ class TestExplain:
         out = str(tmp_path / "out.npz")
         arguments = [
             "explain",
+            "lecture",
             str(inverted),
             "--invert",
             "--method",
@@ -173,20 +158,20 @@ class TestExplain:
                 arrays["map"].shape == (1, 28, 28)
                 and json.loads(str(arrays["about"]))["method"] == "saliency"
             )
-        assert cli.main(["explain", str(sneaker), "--layer", "conv2d_1", "--output", out]) == 0
+        assert cli.main(["explain", "lecture", str(sneaker), "--layer", "conv2d_1", "--output", out]) == 0
 
     @pytest.mark.parametrize(
         "arguments, message",
         [
             (["nothing.png"], "there is no file nothing.png"),
-            (["{}", "--method", "magic"], "`method` must be one of"),
+            (["{}", "--method", "magic"], "the method must be one of"),
             (["{}", "--class", "10"], "`class_index` must be between 0 and 9"),
             (["{}", "--layer", "conv9"], "there is no layer 'conv9'"),
-            (["{}", "--output", "x.gif"], "`path` must end in .png, .svg, .pdf or .npz"),
+            (["{}", "--output", "x.gif"], "--out must end in .png, .jpg, .svg, .pdf or .npz"),
         ],
     )
     def test_mistakes(self, sneaker, arguments, message, capsys):
-        assert cli.main(["explain", *(a.format(sneaker) for a in arguments)]) == 2
+        assert cli.main(["explain", "lecture", *(a.format(sneaker) for a in arguments)]) == 2
         error = capsys.readouterr().err
         assert error.startswith("cnnexplain: ") and message in error
 
@@ -196,11 +181,37 @@ class TestCommands:
         assert run("--version").stdout == f"cnnexplain {cx.__version__}\n"
         for arguments in ((), ("--help",)):
             text = run(*arguments).stdout
-            assert all(name in text for name in ("demo", "explain", "inspect", "train"))
-            assert not any(name in text for name in ("draw", "compare", "bench", "evaluate"))
+            assert all(f"\n    {name}" in text for name in COMMANDS)
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_every_command_has_help_with_examples(self, name, capsys):
+        with pytest.raises(SystemExit) as stop:
+            cli.main([name, "--help"])
+        text = capsys.readouterr().out
+        examples = [line for line in command(name).EXAMPLES.splitlines() if line]
+        assert stop.value.code == 0 and len(examples) >= 2
+        assert all(
+            line.startswith(f"cnnexplain {name} ") or line == f"cnnexplain {name}" for line in examples
+        )
+        assert text.endswith("examples:\n" + "".join(f"  {line}\n" for line in examples))
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_the_examples_are_commands(self, name):
+        """Their options exist; shells cut the rest off at redirections."""
+        import shlex
+
+        for line in command(name).EXAMPLES.split("\n"):
+            words = shlex.split(line.split(" > ")[0])[1:]
+            if words:
+                assert cli.parser().parse_args(words).command == name
 
     def test_unknown_commands(self, capsys):
-        for arguments in (["paint"], ["train", "cifar"], ["explain"]):
+        for arguments in (
+            ["paint"],
+            ["explain"],
+            ["explain", "lecture"],
+            ["bench", "lecture", "--seconds", "0"],
+        ):
             with pytest.raises(SystemExit) as stop:
                 cli.main(arguments)
             assert stop.value.code == 2 and "usage: cnnexplain" in capsys.readouterr().err
@@ -240,4 +251,4 @@ class TestTrain:
 
     def test_bad_epochs(self, capsys):
         assert cli.main(["train", "fashion-mnist", "--epochs", "0"]) == 2
-        assert "`epochs` must be a positive integer" in capsys.readouterr().err
+        assert "--epochs must be 1 or more. Received: 0" in capsys.readouterr().err
