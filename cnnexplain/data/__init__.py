@@ -94,11 +94,11 @@ class Dataset(Transforming):
             generator: A function, called at the start of every iteration.
             output_types, output_shapes: dtypes and shapes in the structure of an element.
             args: Arguments of the function.
-            output_signature: `TensorSpec`s in the structure of an element, instead of the two.
+            output_signature: a `TensorSpec` for each part of an element, instead of the two.
 
         Raises:
             ValueError: an element has another shape than was said.
-            The generator's own error, with a note that names the element's index.
+            Exception: the generator's own, with a note that names the element's index.
         """
         if not callable(generator):
             raise TypeError(

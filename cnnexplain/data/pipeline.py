@@ -129,7 +129,7 @@ class Pipeline:
 
     @property
     def element_spec(self) -> Any:
-        """`TensorSpec`s of an element; reads the first one where it is not known."""
+        """A `TensorSpec` for each part of an element; reads the first one where it is not known."""
         if self._spec is None:
             first = next(self._items(), None)
             if first is None:

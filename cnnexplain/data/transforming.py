@@ -41,7 +41,7 @@ class Transforming(Choosing):
             deterministic: False: the elements come in the order in which they are ready.
 
         Raises:
-            The function's own error, with a note that names the element's index.
+            Exception: the function's own, with a note that names the element's index.
         """
         if not callable(map_func):
             raise TypeError(f"`map_func` must be a function. Received: map_func={map_func!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +66,6 @@ def page(text: str, models: dict[str, Any]) -> str:
         before, rest = text.split(begin)
         text = f"{before}{begin}\n{table(model)}\n\n{end}{rest.split(end, 1)[1]}"
     return text
-
-
-def programs() -> list[str]:
-    """The page's programs that can be run."""
-    return re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
 
 
 if __name__ == "__main__":

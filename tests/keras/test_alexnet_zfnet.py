@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import alexnet_zfnet
 import numpy as np
+import pages
 import pytest
 
 import cnnexplain as cx
@@ -343,9 +344,7 @@ class TestPage:
         assert f"difference of {TOTAL['ZFNet'] - TOTAL['AlexNet']:,} parameters" in text
 
     def test_its_program_runs(self):
-        (program,) = alexnet_zfnet.programs()
-        names = {}
-        exec(program, names)
+        names = pages.ran("docs/alexnet-zfnet.md").names[-1]
         assert names["map"].shape == (1, 227, 227) and np.isfinite(names["map"]).all()
 
     @EVERY

@@ -371,7 +371,7 @@ class DepthwiseConv2D(_Depthwise):
         depth_multiplier: Output channels for each input channel.
         data_format: "channels_last" or "channels_first".
         dilation_rate: Distance of neighbouring cells of the window.
-        The others: As in `Conv2D`, of the depthwise kernel.
+        others: As in `Conv2D`, of the depthwise kernel.
 
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.DepthwiseConv2D(3, padding="same")(keras.ops.zeros((1, 8, 8, 4))).shape)
@@ -392,7 +392,7 @@ class SeparableConv2D(_Separable):
         data_format: "channels_last" or "channels_first".
         dilation_rate: Distance of neighbouring cells of the window.
         depth_multiplier: Channels between the two convolutions for each input channel.
-        The others: As in `Conv2D`, of the depthwise and of the pointwise kernel.
+        others: As in `Conv2D`, of the depthwise and of the pointwise kernel.
 
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.SeparableConv2D(6, 3)(keras.ops.zeros((1, 8, 8, 4))).shape)
@@ -413,7 +413,7 @@ class Conv2DTranspose(_Transpose):
         output_padding: Added to the size of the output; None: from the other arguments.
         data_format: "channels_last" or "channels_first".
         dilation_rate: Distance of neighbouring cells of the window.
-        The others: As in `Conv2D`.
+        others: As in `Conv2D`.
 
     >>> from cnnexplain import keras
     >>> layer = keras.layers.Conv2DTranspose(5, 3, strides=2, padding="same")

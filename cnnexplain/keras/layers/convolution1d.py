@@ -41,7 +41,7 @@ class DepthwiseConv1D(_Depthwise):
         depth_multiplier: Output channels for each input channel.
         data_format: "channels_last" or "channels_first".
         dilation_rate: Distance of neighbouring cells of the window.
-        The others: As in `Conv1D`, of the depthwise kernel.
+        others: As in `Conv1D`, of the depthwise kernel.
 
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.DepthwiseConv1D(3, depth_multiplier=2)(keras.ops.zeros((1, 8, 4))).shape)
@@ -65,7 +65,7 @@ class SeparableConv1D(_Separable):
         data_format: "channels_last" or "channels_first".
         dilation_rate: Distance of neighbouring cells of the window.
         depth_multiplier: Channels between the two convolutions for each input channel.
-        The others: As in `Conv1D`, of the depthwise and of the pointwise kernel.
+        others: As in `Conv1D`, of the depthwise and of the pointwise kernel.
 
     >>> from cnnexplain import keras
     >>> tuple(keras.layers.SeparableConv1D(6, 3)(keras.ops.zeros((1, 8, 4))).shape)
@@ -89,7 +89,7 @@ class Conv1DTranspose(_Transpose):
         output_padding: Added to the size of the output; None: from the other arguments.
         data_format: "channels_last" or "channels_first".
         dilation_rate: Distance of neighbouring cells of the window.
-        The others: As in `Conv1D`.
+        others: As in `Conv1D`.
 
     >>> from cnnexplain import keras
     >>> layer = keras.layers.Conv1DTranspose(5, 3, strides=2, padding="same")

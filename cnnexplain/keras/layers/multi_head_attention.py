@@ -202,8 +202,8 @@ class MultiHeadAttention(Heads):
         attention_axes: Axes over which attention runs; None: all but the first and the last.
         sliding_window: Let a query see only keys fewer than so many steps away.
         flash_attention: Accepted as None or False.
-        kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer,
-            kernel_constraint, bias_constraint: Of the projections.
+        kernel_initializer, bias_initializer: Of the projections; likewise `kernel_regularizer`,
+            `bias_regularizer`, `activity_regularizer`, `kernel_constraint` and `bias_constraint`.
         use_gate: Multiply the result by sigmoid(query Wg) before Wo.
         seed: For repeatable dropout.
 

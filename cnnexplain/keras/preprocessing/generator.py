@@ -249,7 +249,7 @@ class ImageDataGenerator:
             x_col, y_col, weight_col: Columns with file names, labels and weights.
             class_mode: Also "multi_output" and "raw": the columns `y_col` as they are.
             validate_filenames: Whether files that do not exist are left out.
-            The rest as in `flow_from_directory`.
+            others: As in `flow_from_directory`.
         """
         from .dataframe import DataFrameIterator
 
