@@ -276,6 +276,12 @@ MUTANTS = [
         "o->finish",
         "tests/test_c.py::test_in_c[test_dense]",
     ),
+    (
+        "kernels/input_gradient.c",
+        "!all_reached(c) && !adds(f, dx)",
+        "!all_reached(c) && !adds(f, dx) && !f",
+        "tests/test_c.py::test_in_c[test_finish]",
+    ),
     # fusion
     ("program/fuse.c", "!stays[s] && joins", "joins", "tests/test_fusion.py"),
     (

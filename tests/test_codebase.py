@@ -34,7 +34,7 @@ FLOORS = [
     {"onnx"},
     {"models"},
     {"explain"},
-    {"train", "photographs", "inspect"},
+    {"train", "photographs", "inspect", "testing"},
     {"demo"},
     {"cli", "__main__"},
 ]

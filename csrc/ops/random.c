@@ -61,11 +61,14 @@ static inline double long_fraction(const uint32_t *pair)
 {
     return (double)(((uint64_t)pair[0] << 32 | pair[1]) >> 11) * 0x1p-53;
 }
+typedef struct {
+    double z[2];
+} two;
 /* Box-Muller for two numbers of (0, 1] and [0, 1). */
-static inline double normal_of(double u, double v, bool second)
+static inline two normals_of(double u, double v)
 {
-    double radius = sqrt(-2 * log(u));
-    return radius * (second ? sin(TAU * v) : cos(TAU * v));
+    const double radius = sqrt(-2 * log(u)), angle = TAU * v;
+    return (two){{radius * cos(angle), radius * sin(angle)}};
 }
 static inline double uniform_float(stream *s, int64_t i)
 {
@@ -75,23 +78,14 @@ static inline double uniform_double(stream *s, int64_t i)
 {
     return long_fraction(block_at(s, (uint64_t)i / 2) + 2 * (i % 2));
 }
-/* The normal numbers of a block: four from its words, or two from its pairs of words. */
-static inline double pick_float(const uint32_t *block, int place)
+/* The normal numbers come in pairs, two of a block's words or pairs of words each. */
+static inline two pair_float(const uint32_t *word)
 {
-    const uint32_t *pair = block + (place & 2);
-    return normal_of(((double)pair[0] + 1) * 0x1p-32, (double)pair[1] * 0x1p-32, place & 1);
+    return normals_of(((double)word[0] + 1) * 0x1p-32, (double)word[1] * 0x1p-32);
 }
-static inline double pick_double(const uint32_t *block, int place)
+static inline two pair_double(const uint32_t *word)
 {
-    return normal_of(long_fraction(block) + 0x1p-53, long_fraction(block + 2), place & 1);
-}
-static inline double normal_float(stream *s, int64_t i)
-{
-    return pick_float(block_at(s, (uint64_t)i / 4), (int)(i % 4));
-}
-static inline double normal_double(stream *s, int64_t i)
-{
-    return pick_double(block_at(s, (uint64_t)i / 2), (int)(i % 2));
+    return normals_of(long_fraction(word) + 0x1p-53, long_fraction(word + 2));
 }
 static inline float below_float(float x)
 {
@@ -265,13 +259,22 @@ TASK(T(uniform_part))
         ((REAL *)j->to)[i] = v >= high && width > 0 ? most : v;
     }
 }
+static inline two T(normals)(stream *s, int64_t pair)
+{
+    enum { PAIRS = 8 / sizeof(REAL) }; /* of a block */
+    return T(pair)(block_at(s, (uint64_t)(pair / PAIRS)) + pair % PAIRS * (4 / PAIRS));
+}
 TASK(T(normal_part))
 {
     const job *j = context;
     const double mean = j->attr->low, stddev = j->attr->high;
     stream s = stream_of(j);
     (void)worker;
-    for (int64_t i = begin; i < end; i++) ((REAL *)j->to)[i] = (REAL)(mean + stddev * T(normal)(&s, i));
+    for (int64_t i = begin; i < end;) {
+        const two pair = T(normals)(&s, i / 2);
+        do ((REAL *)j->to)[i] = (REAL)(mean + stddev * pair.z[i % 2]);
+        while (++i < end && i % 2);
+    }
 }
 /* A number beyond 2 is drawn again from element i's own blocks, attempt 2^48 + i, where no element starts. */
 static double T(redraw)(const job *j, int64_t i)
@@ -280,7 +283,7 @@ static double T(redraw)(const job *j, int64_t i)
         uint32_t block[4];
         philox(j->seed, j->counter, (attempt << 48) + (uint64_t)i, block);
         for (int place = 0; place < (int)(16 / sizeof(REAL)); place++) {
-            double z = T(pick)(block, place);
+            const double z = T(pair)(block + place / 2 * 2).z[place % 2];
             if (fabs(z) <= 2) return z;
         }
     }
@@ -291,9 +294,12 @@ TASK(T(truncated_part))
     const double mean = j->attr->low, stddev = j->attr->high;
     stream s = stream_of(j);
     (void)worker;
-    for (int64_t i = begin; i < end; i++) {
-        double z = T(normal)(&s, i);
-        ((REAL *)j->to)[i] = (REAL)(mean + stddev * (fabs(z) <= 2 ? z : T(redraw)(j, i)));
+    for (int64_t i = begin; i < end;) {
+        const two pair = T(normals)(&s, i / 2);
+        do {
+            const double z = pair.z[i % 2];
+            ((REAL *)j->to)[i] = (REAL)(mean + stddev * (fabs(z) <= 2 ? z : T(redraw)(j, i)));
+        } while (++i < end && i % 2);
     }
 }
 
