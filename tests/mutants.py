@@ -265,12 +265,6 @@ MUTANTS = [
         "tests/test_c.py::test_in_c[test_finish]",
     ),
     (
-        "kernels/input_gradient.c",
-        "if (sparse && !f)",
-        "if (0)",
-        "tests/test_c.py::test_in_c[test_finish]",
-    ),
-    (
         "kernels/gemm.c",
         "end == chains ? o->finish : NULL",
         "o->finish",

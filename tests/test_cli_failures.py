@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from command_line import HOME, clothes, command, environment, run
@@ -68,7 +69,10 @@ class TestInterrupted:
         clothes(here / "in", 40)
         arguments = ("explain", "lecture", "in", "--method", "rise", "--batch-size", "1")
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        running = subprocess.Popen(command(*arguments), cwd=here, env=environment(), **pipes)
+        hearing = {
+            "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+        }  # as no job in the background
+        running = subprocess.Popen(command(*arguments), cwd=here, env=environment(), **pipes, **hearing)
         for _ in range(600):
             if (here / "explanations" / "0.png").exists() or running.poll() is not None:
                 break
@@ -195,7 +199,8 @@ class TestSurroundings:
         assert cli.main(["explain", "lecture", "0.png", "--report", "r.html"]) == 0  # all modules are loaded
         (here / "open").mkdir()
         (here / "open" / "closed.html").write_text("mine")
-        chain = [folder for folder in here.parents if folder.stat().st_mode & 0o011 != 0o011]
+        above = {*here.parents, *Path(cli.__file__).parents}
+        chain = [folder for folder in above if folder.stat().st_mode & 0o011 != 0o011]
         modes = {folder: folder.stat().st_mode for folder in chain}
         (here / "open").chmod(0o777)
         here.chmod(0o755)

@@ -31,6 +31,7 @@ for grader in sys.argv[1:]:
     pid = os.fork()
     if not pid:
         options = ["-q", "-W", "error", "-p", "no:cacheprovider", "-p", "cnnexplain.testing.plugin"]
+        options += ["-W", "ignore:Module already imported"]  # here, before pytest begins
         code = pytest.main([*options, grader, "--grades", grades, "--grades-submission", path])
         sys.stdout.flush()
         os._exit(code)
