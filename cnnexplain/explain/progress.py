@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,38 @@ class _Callback(_Silent):
         self.function(self.done, self.total)  # type: ignore[arg-type]
 
 
+class _WhenLong(_Silent):
+    """A bar for a call that turns out to take long, where somebody watches; the others cost nothing."""
+
+    def __init__(self, total: int | None):
+        self.total, self.done, self.begin = total, 0, time.monotonic()
+        self.shown: Any = None
+
+    def update(self, count: int) -> None:
+        self.done += count
+        if self.shown is not None:
+            self.shown.update(count)
+        elif (taken := time.monotonic() - self.begin) > _SOON:
+            self.shown = _Silent()
+            if is_interactive_logging_enabled() and overwrites(sys.stderr):
+                self.shown = _tqdm(self.total, leave=False)
+                self.shown.start_t -= taken
+                self.shown.n = self.done
+                self.shown.refresh()
+
+    def close(self) -> None:
+        if self.shown is not None:
+            self.shown.close()
+
+
+def _tqdm(total: int | None, leave: bool) -> Any:
+    with warnings.catch_warnings():  # in a notebook without ipywidgets it draws with letters, and says so
+        warnings.simplefilter("ignore")
+        from tqdm.auto import tqdm
+
+    return tqdm(total=total, unit="image", leave=leave)
+
+
 def checked(progress: Progress) -> Progress:
     """The argument, if it is one."""
     if not callable(progress) and progress not in (None, True, False):
@@ -49,13 +82,6 @@ def bar(progress: Progress, total: int | None) -> Any:
     checked(progress)
     if callable(progress):
         return _Callback(progress, total)
-    if progress is None and not (is_interactive_logging_enabled() and overwrites(sys.stderr)):
-        return _Silent()
-    if progress is not None and not progress:
-        return _Silent()
-    with warnings.catch_warnings():  # in a notebook without ipywidgets it draws with letters, and says so
-        warnings.simplefilter("ignore")
-        from tqdm.auto import tqdm
-
-    asked = progress is not None
-    return tqdm(total=total, unit="image", leave=asked, delay=0 if asked else _SOON)
+    if progress is None:
+        return _WhenLong(total)
+    return _tqdm(total, leave=True) if progress else _Silent()
