@@ -222,7 +222,7 @@ class Explanation:
                 image, map and overlay for CAM methods; image, map and raw for gradient methods. Values of
                 both signs have their own colours, white at zero.
             alpha: of the overlay.
-            cmap: colours of the map; default "inferno" for CAM methods, "gray" for gradient methods.
+            cmap: colours of the map; default "plasma" for CAM methods, "gray" for gradient methods.
             max_images: most rows.
             shared_scale: whether "raw" and the steps have one scale for all images, not each image its own.
             axes: matplotlib axes to draw into instead of a new figure: one for each panel, row by row.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 Colours = str | Callable[[np.ndarray], np.ndarray]
-HEAT = "inferno"  # of maps: lightness grows with the value, on paper and for every eye
+HEAT = "plasma"  # of maps: lightness grows with the value, on paper and for every eye
 SIGNED = "RdBu_r"  # of values around zero
 
 
