@@ -22,9 +22,9 @@ static bool plan_new(backward_plan *b, const cx_program *p)
     if (!all) return false;
     b->grad = (cx_value *)all;
     b->span = (cx_span *)(b->grad + slots);
-    b->uses = (cx_uses *)(b->span + slots);
-    b->fusion = (cx_fusion *)(b->uses + slots);
-    b->order = (int *)(b->fusion + nodes), b->maker = b->order + slots, b->root = b->maker + slots;
+    b->fusion = (cx_fusion *)(b->span + slots); /* what holds pointers comes first */
+    b->uses = (cx_uses *)(b->fusion + nodes);
+    b->order = (int *)(b->uses + slots), b->maker = b->order + slots, b->root = b->maker + slots;
     b->need = (bool *)(b->root + slots), b->reach = b->need + slots, b->read = b->reach + slots;
     b->absent = b->read + slots, b->written = b->absent + slots, b->fetched = b->written + slots;
     b->seeded = b->fetched + slots, b->active = b->seeded + slots, b->taken = b->active + nodes;

@@ -149,9 +149,9 @@ static bool plan_new(forward_plan *f, const cx_program *p)
     char *all = cx_alloc(bytes);
     if (!all) return false;
     f->span = (cx_span *)all;
-    f->uses = (cx_uses *)(f->span + slots);
-    f->fusion = (cx_fusion *)(f->uses + slots);
-    f->root = (int *)(f->fusion + nodes), f->order = f->root + slots, f->maker = f->order + slots;
+    f->fusion = (cx_fusion *)(f->span + slots); /* what holds pointers comes first */
+    f->uses = (cx_uses *)(f->fusion + nodes);
+    f->root = (int *)(f->uses + slots), f->order = f->root + slots, f->maker = f->order + slots;
     f->needed = (bool *)(f->maker + slots), f->keep = f->needed + slots, f->own = f->keep + slots;
     f->made = f->own + slots, f->gates = f->made + slots, f->active = f->gates + slots;
     return true;
