@@ -36,11 +36,11 @@ def inspect(path: str | os.PathLike[str]) -> Report:
         ValueError: the file is damaged, unsafe or something else.
         FileNotFoundError: there is no such file.
     """
-    from .keras.saving import _kind_of
+    from .keras.saving import kind_of
 
     path = os.fspath(path)
     found: Report = {"file": path, "bytes": _size(path)}
-    return found | _READERS[_kind_of(path)](path)
+    return found | _READERS[kind_of(path)](path)
 
 
 def _size(path: str) -> int:

@@ -30,7 +30,7 @@ def objects(tmp_path_factory) -> list[Path]:
 @pytest.mark.parametrize("source", TESTS, ids=lambda path: path.stem)
 def test_in_c(source: Path, objects: list[Path], tmp_path: Path) -> None:
     program = engine.program(source, objects, tmp_path / source.stem, FLAGS)
-    environment = {**os.environ, **engine.library()}
+    environment = {**os.environ, **engine.blas()}
     done = subprocess.run([program, *CASES], capture_output=True, text=True, timeout=600, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
 

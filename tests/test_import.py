@@ -39,7 +39,10 @@ def test_costs_little_more_than_numpy():
         assert min(float(run(code.format(module))) for _ in range(5)) < 0.05
 
 
-HEAVY = "h5py PIL matplotlib tqdm pooch scipy tensorflow torch keras pandas urllib.request"
+HEAVY = """
+    IPython ipywidgets dask distributed pytest nbformat h5py PIL matplotlib tqdm pooch scipy tensorflow torch
+    keras pandas urllib.request
+"""
 
 
 @pytest.mark.parametrize(

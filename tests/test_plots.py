@@ -146,6 +146,8 @@ class TestExplanation:
         assert of_layer()[1].plot("map", axes=left) is figure and len(left.images) == 2
         with pytest.raises(ValueError, match="`axes` must be 4 of matplotlib's axes"):
             of_layer().plot(["image", "map"], axes=[left, right])
+        with pytest.raises(ValueError, match="among them 'a'"):
+            of_layer()[0].plot(["image", "map"], axes=[left, "a"])
 
     @pytest.mark.parametrize("suffix, start", [("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")])
     def test_files(self, tmp_path, suffix, start):
@@ -169,6 +171,20 @@ class TestComparison:
         limits = {axes.images[0].norm.vmax for axes in figure.axes[1:3]}
         raws = [both.explanations["grad_cam"].raw[0], both.explanations["saliency"].raw[0].mean(2)]
         assert limits == {max(np.abs(raw).max() for raw in raws)}
+
+    def test_into_axes(self):
+        panels = Figure().subplots(2, 3)
+        assert comparison().plot(axes=panels) is panels[0, 0].figure
+        np.testing.assert_array_equal(panels[1, 2].images[0].get_array(), of_pixels().overlay()[1])
+
+
+class TestHistory:
+    def test_into_axes(self):
+        left, right = Figure().subplots(1, 2)
+        assert history({"loss": [2, 1], "accuracy": [0, 1]}, axes=[left, right]) is left.figure
+        assert left.lines[0].get_ydata().tolist() == [2, 1] and right.get_title() == "accuracy"
+        with pytest.raises(ValueError, match="`axes` must be 2 of matplotlib's axes"):
+            history({"loss": [2, 1], "accuracy": [0, 1]}, axes=left)
 
 
 class TestMetric:
@@ -199,11 +215,26 @@ class TestFeatureMaps:
             (np.ones((2, 3, 3, 4)), None, r"of one image. Received: \(2, 3, 3, 4\)"),
             (np.ones((3, 3, 4)), [4], "`channels` must be between 0 and 3. Received: 4"),
             (np.ones((3, 3, 0)), None, "`maps` must"),
+            (np.full((3, 3, 1), np.nan), None, "`maps` must hold finite numbers"),
+            (np.full((3, 3, 1), "a"), None, "`maps` must hold finite numbers"),
+            (np.ones((3, 3, 1)), [], "`channels` must hold at least one"),
         ],
     )
     def test_wrong(self, maps, channels, message):
         with pytest.raises(ValueError, match=message):
             feature_maps(maps, channels)
+
+    @pytest.mark.parametrize(
+        "options, message",
+        [
+            ({"columns": 0}, "`columns` must be a positive integer. Received: columns=0"),
+            ({"most": 0}, "`most` must be a positive integer. Received: most=0"),
+            ({"cmap": "nope"}, "`cmap` must be"),
+        ],
+    )
+    def test_wrong_options(self, options, message):
+        with pytest.raises(ValueError, match=message):
+            feature_maps(np.ones((3, 3, 4)), **options)
 
 
 class TestFilters:
@@ -218,8 +249,11 @@ class TestFilters:
         layer = cx.demo.load_network().layers[2]
         with pytest.raises(ValueError, match="`channel` must say which of the 16 input channels"):
             filters(layer)
-        with pytest.raises(ValueError, match="`channel` must be between 0 and 15"):
-            filters(layer, 16)
+        for channel in (16, "a"):
+            with pytest.raises(ValueError, match="`channel` must be between 0 and 15"):
+                filters(layer, channel)
+        with pytest.raises(ValueError, match="`kernel` must hold finite numbers"):
+            filters(np.full((3, 3, 1, 2), np.inf))
         figure = filters(layer, 3, shared_scale=False)
         assert len(figure.axes) == 32
         np.testing.assert_array_equal(

@@ -257,7 +257,7 @@ class _Work:
             f"{len(self.methods)} methods on {counted(count)}, seen by {self.network.name}",
         )
         page.settings(self._settings())
-        head, *rows = both._cells()
+        head, *rows = both.cells()
         below = ["* the best value; the word in brackets is the better direction"] if self.metrics else []
         page.table(head, rows, below + list(self.table.notes))
         for card in self.cards:

@@ -146,9 +146,9 @@ def _opened(text: str, weights: str | None) -> Network:
 
 
 def _file(path: str) -> Any:
-    from cnnexplain.keras.saving import _kind_of
+    from cnnexplain.keras.saving import kind_of
 
-    kind = _kind_of(path)
+    kind = kind_of(path)
     if kind in ("torch", "safetensors"):
         raise ValueError(
             f"{path} holds weights without the network: name the network and give them as its weights, as in "

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnexplain.plot import HEAT, bare_image, new_figure, overlay, png, to_rgb, values
+from cnnexplain.plot import (
+    HEAT,
+    bare_image,
+    chosen_axes,
+    new_figure,
+    overlay,
+    png,
+    positive,
+    to_rgb,
+    values,
+)
 
 from . import metrics as measures
 from .arguments import Shared, method, open_session
@@ -67,7 +77,13 @@ class Comparison:
         return {**columns, "seconds": list(self.seconds.values())}
 
     def plot(
-        self, *, alpha: float = 0.5, cmap: str = HEAT, max_images: int = 8, shared_scale: bool = False
+        self,
+        *,
+        alpha: float = 0.5,
+        cmap: str = HEAT,
+        max_images: int = 8,
+        shared_scale: bool = False,
+        axes: Any = None,
     ) -> Figure:
         """A matplotlib figure: a row for each image, the image and each method's map over it.
 
@@ -77,35 +93,38 @@ class Comparison:
             max_images: most rows.
             shared_scale: shows each method's `raw` instead, averaged over channels, all of an image on one
                 scale: for methods whose values have the same unit.
+            axes: matplotlib axes to draw into instead of a new figure: one for each panel, row by row.
         """
-        if max_images < 1:
-            raise ValueError(f"`max_images` must be a positive integer. Received: max_images={max_images!r}")
+        positive("max_images", max_images)
         every = list(self.explanations.values())
         rows = min(len(every[0]), max_images)
         height, width = every[0].map.shape[1:]
         aspect = min(max(height / width, 0.3), 3.0)
         wide = 2.0 + (0.5 if shared_scale else 0)
-        figure = new_figure(wide * (1 + len(every)) + 0.6, 2.0 * rows * aspect + 0.8)
-        grid = figure.subplots(rows, 1 + len(every), squeeze=False)
+        if axes is None:
+            figure = new_figure(wide * (1 + len(every)) + 0.6, 2.0 * rows * aspect + 0.8)
+            axes = figure.subplots(rows, 1 + len(every))
+        grid = chosen_axes(axes, rows, 1 + len(every))
         for row, picture in enumerate(to_rgb(every[0].images[:rows])):
             bare_image(grid[row][0], picture)
             if shared_scale:
                 raws = [np.asarray(e.raw[row]) for e in every]
                 raws = [raw.mean(2) if raw.ndim == 3 else raw for raw in raws]
                 limit = max(float(np.abs(raw).max()) for raw in raws)
-                for axes, raw in zip(grid[row][1:], raws, strict=True):
-                    values(axes, raw, limit)
+                for panel, raw in zip(grid[row][1:], raws, strict=True):
+                    values(panel, raw, limit)
         for column, e in enumerate(every if not shared_scale else [], 1):
             for row, picture in enumerate(overlay(e.images[:rows], e.map[:rows], alpha, cmap)):
                 bare_image(grid[row][column], picture)
-        for axes, title in zip(grid[0], ["image", *self.explanations], strict=True):
-            axes.set_title(title.replace("_", " "), fontsize="small", wrap=True)
+        for panel, title in zip(grid[0], ["image", *self.explanations], strict=True):
+            panel.set_title(title.replace("_", " "), fontsize="small", wrap=True)
         for row in range(rows):
             name, index = every[0].class_name[row], int(every[0].class_index[row])
             grid[row][0].set_ylabel(name if name is not None else f"class {index}" if index >= 0 else "")
-        return figure
+        return grid[0, 0].figure
 
-    def _cells(self) -> list[list[str]]:
+    def cells(self) -> list[list[str]]:
+        """The table as texts: a row of headings, then one for each method."""
         arrows = {True: "higher", False: "lower"}
         heads = ["method"]
         for name, row in self.metrics.items():
@@ -123,7 +142,7 @@ class Comparison:
         return lines
 
     def __str__(self) -> str:
-        lines = self._cells()
+        lines = self.cells()
         widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
         text = [
             "  ".join(
@@ -144,7 +163,7 @@ class Comparison:
         import base64
         from html import escape
 
-        head, *body = self._cells()
+        head, *body = self.cells()
         rows = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
         rows += ["".join(f"<td>{escape(cell)}</td>" for cell in line) for line in body]
         table = "<table>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"

@@ -57,7 +57,7 @@ def eigen_cam(
     for i in range(len(places)):
         activations = look[str(i)]
         for one in activations:
-            vector, projection = _component(one.astype(np.float64), bool(center))
+            vector, projection = component(one.astype(np.float64), bool(center))
             arrays = {"activations": one, "channel weights": vector, "raw": projection}
             gathered.add(i, {name: array[None].astype(activations.dtype) for name, array in arrays.items()})
     return finish_layers(
@@ -72,7 +72,7 @@ def eigen_cam(
     )
 
 
-def _component(features: np.ndarray, center: bool) -> tuple[np.ndarray, np.ndarray]:
+def component(features: np.ndarray, center: bool) -> tuple[np.ndarray, np.ndarray]:
     """v (K,) and A v (h,w) of one image, from the smaller of the two products of A with itself."""
     h, w, channels = features.shape
     matrix = features.reshape(-1, channels)

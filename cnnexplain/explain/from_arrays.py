@@ -10,7 +10,7 @@ import numpy as np
 from cnnexplain import ops
 
 from .cams import Arrays
-from .eigen_cam import _component
+from .eigen_cam import component
 from .explanation import Explanation, Note
 from .gradient_cams import RULES
 
@@ -142,7 +142,7 @@ def _arrays(
 ) -> Arrays:
     """The steps of the method, the raw map last."""
     if method == "eigen_cam":
-        pairs = [_component(one.astype(np.float64), False) for one in activations]
+        pairs = [component(one.astype(np.float64), False) for one in activations]
         vectors, projections = (np.stack(part).astype(activations.dtype) for part in zip(*pairs, strict=True))
         return {"activations": activations, "channel weights": vectors, "raw": projections}
     if method == "cam":

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cnnexplain.image.files import encode_png
-from cnnexplain.plot import HEAT, overlay
+from cnnexplain.plot import HEAT, checked_alpha, overlay
 
 from .arguments import Shared, method, open_session
 from .explanation import Explanation
@@ -62,8 +62,7 @@ def interactive(
     ...     print(error)
     """
     widgets = _ipywidgets()
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"`alpha` must be between 0 and 1. Received: alpha={alpha!r}")
+    checked_alpha(alpha)
     return _panel(widgets, _Maps(model, images, class_index, methods, shared), alpha)
 
 
@@ -82,13 +81,13 @@ class _Maps:
     """What can be chosen, and the maps made so far."""
 
     def __init__(self, model: Any, images: Any, class_index: Any, methods: Any, shared: Any):
-        from cnnexplain.explain import _METHODS
+        from cnnexplain import explain
 
-        names = list(_METHODS) if methods is None else [methods] if isinstance(methods, str) else methods
-        for name in names:
-            if name not in _METHODS:
-                raise ValueError(f"`methods` must be among {', '.join(_METHODS)}. Received: {name!r}")
-        self.functions: dict[str, Callable[..., Explanation]] = {name: _METHODS[name] for name in names}
+        known = explain.methods()
+        self.names = known if methods is None else [methods] if isinstance(methods, str) else list(methods)
+        for name in self.names:
+            if name not in known:
+                raise ValueError(f"`methods` must be among {', '.join(known)}. Received: {name!r}")
         self.model, self.images, self.shared = model, images, dict(shared)
         session = open_session("interactive", model, images, class_index, shared)
         target = session.target
@@ -110,22 +109,26 @@ class _Maps:
 
     def takes_layer(self, name: str) -> bool:
         """Whether a method explains a layer that can be chosen."""
-        return "layer" in inspect.signature(self.functions[name]).parameters
+        from cnnexplain import explain
+
+        return "layer" in inspect.signature(getattr(explain, name)).parameters
 
     def explain(self, image: int, name: str, layer: str | None, index: int, progress: Any) -> Explanation:
         """The explanation of one image, made when it is first asked for."""
+        from cnnexplain.explain import by_name
+
         layer = layer if self.takes_layer(name) else None
         key = (image, name, layer, index)
         if key not in self._made:
-            options: dict[str, Any] = {**self.shared, "progress": progress}
+            options: dict[str, Any] = {**self.shared, "method": name, "progress": progress}
             if layer is not None:
                 options["layer"] = layer
             if self.apart:
-                e = self.functions[name](self.model, self.images[image : image + 1], index, **options)[0]
+                e = by_name(self.model, self.images[image : image + 1], index, **options)[0]
             else:  # several inputs: all images at once
                 classes = self.start.copy()
                 classes[image] = index
-                e = self.functions[name](self.model, self.images, classes, **options)[image]
+                e = by_name(self.model, self.images, classes, **options)[image]
             self._made[key] = e
         return self._made[key]
 
@@ -138,7 +141,7 @@ def _ordered(scores: np.ndarray, first: int) -> list[int]:
 
 def _panel(widgets: Any, maps: _Maps, alpha: float) -> Any:
     wide = {"description_width": "5em"}
-    names = list(maps.functions)
+    names = maps.names
     image = widgets.Dropdown(description="image", options=range(maps.count), style=wide)
     name = widgets.Dropdown(
         description="method", options=names, value="grad_cam" if "grad_cam" in names else names[0], style=wide

@@ -6,9 +6,9 @@ lays maps over images. Explanations, comparisons and metrics draw themselves: `e
 
 from __future__ import annotations
 
-from .colours import HEAT, colour_map, overlay, to_rgb
+from .colours import HEAT, checked_alpha, colour_map, overlay, to_rgb
 from .explanations import class_label, explanation_figure
-from .figures import bar, bare_image, new_figure, png, save, values
+from .figures import bar, bare_image, chosen_axes, new_figure, png, positive, save, values
 from .grids import feature_maps, filters
 from .lecture import lecture_panels, picture_rows, probabilities, unpooling_figure
 from .training import confusion_matrix, history
@@ -17,6 +17,8 @@ __all__ = [
     "HEAT",
     "bar",
     "bare_image",
+    "checked_alpha",
+    "chosen_axes",
     "class_label",
     "colour_map",
     "confusion_matrix",
@@ -29,6 +31,7 @@ __all__ = [
     "overlay",
     "picture_rows",
     "png",
+    "positive",
     "probabilities",
     "save",
     "to_rgb",

@@ -46,6 +46,12 @@ def colour_map(cmap: Colours) -> Callable[[np.ndarray], np.ndarray]:
     return matplotlib.colormaps[cmap]
 
 
+def checked_alpha(alpha: float) -> None:
+    """Refuses what is no opacity."""
+    if not isinstance(alpha, (int, float, np.number)) or not 0 <= alpha <= 1:
+        raise ValueError(f"`alpha` must be between 0 and 1. Received: alpha={alpha!r}")
+
+
 def overlay(images: np.ndarray, maps: np.ndarray, alpha: float = 0.5, cmap: Colours = HEAT) -> np.ndarray:
     """(1 - alpha) * image + alpha * colour(map).
 
@@ -63,8 +69,7 @@ def overlay(images: np.ndarray, maps: np.ndarray, alpha: float = 0.5, cmap: Colo
     >>> overlay(white, left, 0.5, lambda v: np.stack([v, 0 * v, 0 * v], -1)).tolist()
     [[[[255, 128, 128], [128, 128, 128]]]]
     """
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"`alpha` must be between 0 and 1. Received: alpha={alpha!r}")
+    checked_alpha(alpha)
     coloured = np.asarray(colour_map(cmap)(np.asarray(maps)))[..., :3]
     mixed = (1 - alpha) * to_rgb(images) + alpha * coloured
     return np.floor(np.clip(mixed, 0, 1) * 255 + 0.5).astype(np.uint8)

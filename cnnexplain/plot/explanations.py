@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .colours import HEAT, Colours, overlay, to_rgb
-from .figures import PANEL, bar, bare_image, chosen_axes, new_figure, values
+from .figures import PANEL, bar, bare_image, chosen_axes, new_figure, positive, values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,8 +32,7 @@ def explanation_figure(
 
     What the arguments mean stands at `Explanation.plot`; without `warnings` they are left to the caller.
     """
-    if max_images < 1:
-        raise ValueError(f"`max_images` must be a positive integer. Received: max_images={max_images!r}")
+    positive("max_images", max_images)
     of_layer = e.layer is not None or e.raw.ndim == 3  # of regions, not of single pixels' values
     if columns is None:
         columns = ("image", "map", "overlay") if of_layer else ("image", "map", "raw")

@@ -92,12 +92,20 @@ def chosen_axes(axes: Any, rows: int, columns: int) -> np.ndarray:
         ValueError: they are not that many.
     """
     grid = np.asarray(axes, dtype=object)
-    if grid.size != rows * columns:
+    strange = [one for one in grid.flat if not hasattr(one, "imshow")]
+    if grid.size != rows * columns or strange:
         raise ValueError(
             f"`axes` must be {rows * columns} of matplotlib's axes, for {rows} rows of {columns} panels. "
-            f"Received: {grid.size}"
+            f"Received: {grid.size}" + (f", among them {strange[0]!r}" if strange else "")
         )
     return grid.reshape(rows, columns)
+
+
+def positive(name: str, value: Any) -> int:
+    """A whole number from 1 on."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+    return int(value)
 
 
 def values(axes: Axes, array: np.ndarray, limit: float | None = None) -> None:

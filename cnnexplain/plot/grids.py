@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .colours import SIGNED
-from .figures import bare_image, new_figure
+from .colours import SIGNED, colour_map
+from .figures import bare_image, new_figure, positive
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +53,11 @@ def feature_maps(
     array = array[0] if array.ndim == 4 and len(array) == 1 else array
     if array.ndim != 3 or not array.size:
         raise ValueError(f"`maps` must have shape (h, w, channels), of one image. Received: {array.shape}")
+    _finite("maps", array)
+    positive("most", most)
     shown = list(range(min(array.shape[2], most))) if channels is None else [int(c) for c in channels]
+    if not shown:
+        raise ValueError("`channels` must hold at least one. Received: none")
     for channel in shown:
         if not 0 <= channel < array.shape[2]:
             raise ValueError(f"`channels` must be between 0 and {array.shape[2] - 1}. Received: {channel}")
@@ -93,9 +97,10 @@ def filters(
             "`kernel` must have shape (height, width, inputs, filters), or be a layer with such a kernel. "
             f"Received: {array.shape if array.ndim else type(kernel).__name__}"
         )
+    _finite("kernel", array)
     inputs = array.shape[2]
     if channel is not None:
-        if not 0 <= channel < inputs:
+        if not isinstance(channel, (int, np.integer)) or not 0 <= channel < inputs:
             raise ValueError(f"`channel` must be between 0 and {inputs - 1}. Received: channel={channel!r}")
         array, inputs = array[:, :, channel : channel + 1], 1
     if inputs not in (1, 3):
@@ -109,6 +114,11 @@ def filters(
     return _grid(pictures, names, title, columns, shared_scale, SIGNED, signed=True)
 
 
+def _finite(name: str, array: np.ndarray) -> None:
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        raise ValueError(f"`{name}` must hold finite numbers. Received: others")
+
+
 def _grid(
     pictures: list[np.ndarray],
     names: list[str],
@@ -118,7 +128,8 @@ def _grid(
     cmap: str,
     signed: bool = False,
 ) -> Figure:
-    wide = columns or math.ceil(math.sqrt(len(pictures)))
+    wide = math.ceil(math.sqrt(len(pictures))) if columns is None else positive("columns", columns)
+    colours = colour_map(cmap)
     high = math.ceil(len(pictures) / wide)
     figure = new_figure(wide * _SIDE + (0.8 if shared_scale else 0.2), high * (_SIDE + 0.18) + 0.5)
     figure.suptitle(title, fontsize="medium")
@@ -134,7 +145,7 @@ def _grid(
             bare_image(axes, np.clip(0.5 + picture / (2 * largest), 0, 1))
         else:
             low = -largest if both else 0
-            drawn = bare_image(axes, picture, cmap=SIGNED if both else cmap, vmin=low, vmax=largest)
+            drawn = bare_image(axes, picture, cmap=SIGNED if both else colours, vmin=low, vmax=largest)
     if shared_scale and drawn is not None:
         figure.colorbar(drawn, ax=figure.axes, fraction=0.03, pad=0.02)
     return figure

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .figures import bar, new_figure
+from .figures import bar, chosen_axes, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def history(history: Any, names: Sequence[str] | None = None) -> Figure:
+def history(history: Any, names: Sequence[str] | None = None, *, axes: Any = None) -> Figure:
     """The curves of a training: a panel for each quantity, with that of the validation dashed.
 
     Args:
         history: what `fit` returned, or a dict of lists.
         names: the quantities, e.g. ["loss"]; None: all.
+        axes: matplotlib axes to draw into instead of a new figure: one for each quantity.
 
     Returns:
         A matplotlib figure.
@@ -35,23 +36,24 @@ def history(history: Any, names: Sequence[str] | None = None) -> Figure:
     unknown = [name for name in shown if name not in values]
     if unknown or not shown:
         raise ValueError(f"`names` must be among {sorted(values)}. Received: names={names}")
-    figure = new_figure(4.2 * len(shown), 3.2, "constrained")
-    for place, name in enumerate(shown):
-        axes = figure.add_subplot(1, len(shown), place + 1)
+    if axes is None:
+        axes = new_figure(4.2 * len(shown), 3.2, "constrained").subplots(1, len(shown))
+    panels = chosen_axes(axes, 1, len(shown))[0]
+    for panel, name in zip(panels, shown, strict=True):
         for key, label, line in ((name, "training", "-"), (f"val_{name}", "validation", "--")):
             if key in values:
                 epochs = list(getattr(history, "epoch", ()))
                 if len(epochs) != len(values[key]):  # a validation that was not in every epoch
                     epochs = list(range(len(values[key])))
                 marker = "o" if len(epochs) == 1 else None
-                axes.plot([epoch + 1 for epoch in epochs], values[key], line, label=label, marker=marker)
-        axes.set_title(name.replace("_", " "))
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
+                panel.plot([epoch + 1 for epoch in epochs], values[key], line, label=label, marker=marker)
+        panel.set_title(name.replace("_", " "))
+        panel.set_xlabel("epoch")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.grid(alpha=0.3)
         if f"val_{name}" in values:
-            axes.legend()
-    return figure
+            panel.legend()
+    return panels[0].figure
 
 
 def confusion_matrix(
@@ -105,9 +107,9 @@ def confusion_matrix(
 
 def _draw(table: np.ndarray, names: Sequence[str], normalize: bool, axes: Any) -> Figure:
     count = len(table)
-    if axes is None:
-        side = min(1.6 + 0.5 * count, 12)
-        axes = new_figure(side + 0.8, side, "constrained").add_subplot()
+    side = min(1.6 + 0.5 * count, 12)
+    own = new_figure(side + 0.8, side, "constrained").add_subplot() if axes is None else axes
+    axes = chosen_axes(own, 1, 1)[0, 0]
     top = 1.0 if normalize else max(float(table.max()), 1.0)
     bar(axes, axes.imshow(table, cmap="Blues", vmin=0, vmax=top))
     axes.set_xticks(range(count), names, rotation=45, ha="right", rotation_mode="anchor")

@@ -53,7 +53,7 @@ def program(source: Path, engine: Sequence[Path], target: Path, flags: Sequence[
     return target
 
 
-def library() -> dict[str, str]:
+def blas() -> dict[str, str]:
     """Tells a program where OpenBLAS is, if it is: an environment."""
     if importlib.util.find_spec("scipy_openblas32") is None:
         return {}

@@ -133,6 +133,7 @@ def test_two_inputs(knobs):
     [
         ({"methods": ["gradcam"]}, "`methods` must be among"),
         ({"alpha": 2}, "`alpha` must be between 0 and 1"),
+        ({"alpha": "a"}, "`alpha` must be between 0 and 1"),
     ],
 )
 def test_wrong_arguments(network, images, options, message):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cnnexplain.plot import new_figure, png
+from cnnexplain.plot import chosen_axes, new_figure, png
 
 from ..explanation import Note, _listed
 
@@ -118,8 +118,7 @@ class Metric:
                 f"`max_images` must be an integer of 0 or more. Received: max_images={max_images!r}"
             )
         own = axes is None
-        if own:
-            axes = new_figure(5.0, 3.4, "constrained").add_subplot()
+        axes = new_figure(5.0, 3.4, "constrained").add_subplot() if own else chosen_axes(axes, 1, 1)[0, 0]
         if self.curves is None or self.places is None:
             axes.bar(np.arange(len(self)), np.nan_to_num(self.per_image))
             axes.set_xlabel("image")

@@ -118,7 +118,7 @@ def load_model(
     dtype = None if dtype is None else config.standardize_dtype(getattr(dtype, "name", dtype))
     if dtype not in (None, "float32", "float64"):
         raise ValueError(f"`dtype` must be 'float32' or 'float64'. Received: dtype={dtype!r}")
-    kind = _kind_of(path)
+    kind = kind_of(path)
     if kind == "npz":
         from . import npz
 
@@ -206,7 +206,7 @@ def load_weights(
             "You are loading weights into a model that has not yet been built: call it on some data, or "
             "`build()`, before."
         )
-    kind = _kind_of(path)
+    kind = kind_of(path)
     if kind == "npz":
         from . import npz
 
@@ -247,7 +247,7 @@ def _free(path: str, overwrite: bool) -> None:
         raise FileExistsError(f"{path} exists. Pass overwrite=True to replace it.")
 
 
-def _kind_of(path: str) -> str:
+def kind_of(path: str) -> str:
     """ "archive", "hdf5", "npz", "torch", "safetensors" or "onnx"; errors say what else it looks like."""
     from . import container
 
