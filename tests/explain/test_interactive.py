@@ -126,6 +126,11 @@ def test_two_inputs(knobs):
     turn["image"].value = 1
     expected = cx.explain.grad_cam(model, pair, input="a")
     np.testing.assert_array_equal(panel.explanation.map, expected.map[1])
+    other = [expected.class_index[0], (expected.class_index[1] + 1) % 3]
+    turn["class"].value = other[1]
+    np.testing.assert_array_equal(
+        panel.explanation.raw, cx.explain.grad_cam(model, pair, other, input="a").raw[1]
+    )
 
 
 @pytest.mark.parametrize(
